@@ -1,0 +1,133 @@
+"""A candidate: the folder a trainer writes and a `predict` node reads. An MLflow model that takes features.
+
+    MLmodel  requirements.txt  python_env.yaml  conda.yaml  code/   an MLflow pyfunc, loadable anywhere
+    candidate.json          name, family, trees, settings, leaderboard
+    native/                 the trainer's own model
+    model.onnx              the same model for ONNX Runtime; absent if it can't be exported (export_error in candidate.json)
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import families
+from .contract import Contract
+from .errors import DataError
+from .mlmodel import write_mlmodel
+from .onnx_session import open_session, run_session
+
+
+@dataclass
+class Facts:
+    """What is known of a candidate besides its models."""
+
+    name: str
+    family: str
+    trees: int
+    features: tuple[str, ...]
+    seconds: float
+    metric: str
+    validation: float
+    baseline: float
+    settings: dict[str, Any] = field(default_factory=dict)
+    leaderboard: list[dict[str, Any]] = field(default_factory=list)
+    export_error: str | None = None
+
+    def to_json(self) -> str:
+        """JSON, with what is not a number as null."""
+        return json.dumps(_plain(asdict(self)), indent=1, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
+
+
+def write_candidate(folder: Path, model: families.Model, facts: Facts, contract: Contract) -> None:
+    """Write a candidate folder. A model that can't be exported is written without its ONNX, and says why."""
+    families.save(model, folder / "native")
+    try:
+        trees = model.trees()
+        trees.features = len(facts.features)
+        onnx = trees.to_onnx()
+    except Exception as error:  # whatever a library raises, the outcome is the same: not servable, and the gate says so
+        facts.export_error = f"{type(error).__name__}: {error}"
+    else:
+        (folder / "model.onnx").write_bytes(onnx.SerializeToString())
+    (folder / "candidate.json").write_text(facts.to_json())
+    (folder / "contract.json").write_text(json.dumps(contract.to_dict(), indent=1) + "\n")
+    inputs = [{"name": name, "type": "float"} for name in facts.features]
+    write_mlmodel(folder, inputs, contract)
+
+
+@dataclass
+class Candidate:
+    """A candidate that was read.
+
+    Attributes:
+        facts: from candidate.json; for a model of another origin, its flavors only.
+        native: predicts from features of shape (n, features), in the order of `facts.features`.
+        servable: whether there is an ONNX model.
+    """
+
+    folder: Path
+    facts: Facts
+    native: Any
+    servable: bool
+
+    def predict(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Native predictions: (n,) or (n, classes)."""
+        return np.asarray(self.native(features), dtype=np.float64)
+
+    def predict_onnx(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Predictions of the ONNX model, same shape."""
+        result = run_session(open_session(self.folder / "model.onnx"), features).astype(np.float64)
+        return result[:, 0] if result.shape[1] == 1 else result
+
+
+def read_candidate(folder: Path, name: str, contract: Contract, features: tuple[str, ...]) -> Candidate:
+    """Read a candidate folder, also one that holds another library's MLflow model (Azure's AutoML).
+
+    Raises:
+        DataError: it is no MLflow model.
+    """
+    if not (folder / "MLmodel").exists():
+        raise DataError(f"{folder}: has no MLmodel; pass the model folder that a trainer wrote")
+    path = folder / "candidate.json"
+    if path.exists():
+        data = json.loads(path.read_text())
+        facts = Facts(**{**data, "features": tuple(data["features"])})
+        model = families.load(folder / "native")
+        return Candidate(folder, facts, model.predict, (folder / "model.onnx").exists())
+    return _foreign(folder, name, contract, features)
+
+
+def _foreign(folder: Path, name: str, contract: Contract, features: tuple[str, ...]) -> Candidate:
+    import mlflow.pyfunc
+    import pandas as pd
+
+    loaded = mlflow.pyfunc.load_model(str(folder))
+    classes = len(contract.classes)
+
+    def predict(values: NDArray[np.float32]) -> NDArray[np.float64]:
+        frame = pd.DataFrame(values, columns=list(features))
+        inner = loaded.unwrap_python_model() if hasattr(loaded, "unwrap_python_model") else loaded
+        if classes and hasattr(inner, "predict_proba"):
+            return np.asarray(inner.predict_proba(frame), dtype=np.float64)
+        found = np.asarray(loaded.predict(frame))
+        return np.eye(classes)[found.astype(np.int64)] if classes and found.ndim == 1 else found.astype(np.float64)
+
+    reason = "it is another library's model, which has no ONNX export here"
+    facts = Facts(name, "mlflow", 0, features, 0.0, "", float("nan"), float("nan"), export_error=reason)
+    return Candidate(folder, facts, predict, servable=False)

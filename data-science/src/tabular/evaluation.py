@@ -1,0 +1,287 @@
+"""What `evaluate.py` does: judge every candidate and the champion on the same rows, decide, draw, report.
+
+Output folder: metrics.json, decision.json, report.html (self-contained) and the plots as PNG.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .comparison import Comparison, Interval, compare, intervals
+from .contract import Contract
+from .errors import DataError
+from .gates import (
+    Check,
+    check_champion,
+    check_drift,
+    check_servable,
+    check_single_row,
+    check_slices,
+    check_thresholds,
+    direction,
+)
+from .metrics import as_error, confusion
+from .predictions import Judged, Predictions, read_predictions
+from .project import METRICS, Project
+from .scoring import Scorer, check_manifest
+from .slices import SliceFigure, slice_figures
+from .tables import load_rows
+
+
+@dataclass
+class Evaluated:
+    """One model's figures on the test rows."""
+
+    name: str
+    judged: Judged
+    predicted: NDArray[np.float64]
+    metrics: dict[str, Interval]
+    slices: list[SliceFigure]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For metrics.json."""
+        return {
+            **asdict(self.judged),
+            "metrics": {n: asdict(i) for n, i in self.metrics.items()},
+            "slices": [asdict(s) for s in self.slices],
+        }
+
+
+@dataclass
+class Decision:
+    """The verdict.
+
+    Attributes:
+        passed: whether every check passed.
+        winner: name of the best candidate.
+        metric: by which it is best.
+        checks: every check with figure and sentence.
+        summary: the verdict in a sentence or two.
+        champion: name and version of the champion compared with; None if there was none.
+    """
+
+    passed: bool
+    winner: str
+    metric: str
+    checks: list[Check]
+    summary: str
+    champion: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For decision.json."""
+        return {**asdict(self), "verdict": "passed" if self.passed else "refused"}
+
+
+@dataclass
+class Evaluation:
+    """Everything that the report shows."""
+
+    project: Project
+    rows: int
+    candidates: list[Evaluated]
+    champion: Evaluated | None
+    comparison: Comparison | None
+    decision: Decision
+    actual: NDArray[np.float64]
+    stability: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def winner(self) -> Evaluated:
+        """The best candidate."""
+        return next(c for c in self.candidates if c.name == self.decision.winner)
+
+
+def evaluate(project: Project, contract: Contract, folders: Sequence[Path], test: Path, champion: Path | None) -> Evaluation:
+    """Judge and decide.
+
+    Args:
+        project: gates, slices and the metric.
+        contract: as prep used it.
+        folders: one per candidate, from predict.py.
+        test: prep's test folder, or stageprep's output (which adds `stability.json`).
+        champion: the package that is in production; None on the first run.
+
+    Raises:
+        DataError: the predictions are not of the same rows.
+    """
+    read = [read_predictions(folder, contract) for folder in folders]
+    columns, rows = load_rows(test, contract)
+    for folder, found in zip(folders, read, strict=True):
+        if not np.array_equal(found.rows, rows) or not np.array_equal(found.actual, read[0].actual):
+            raise DataError(f"{folder}: its predictions are not of the rows in {test}; predict again")
+    names = [found.judged.name for found in read]
+    if len(set(names)) != len(names):
+        raise DataError(f"candidates {', '.join(names)}: two have the same name; give each its own --name")
+    metric = project.search.metric
+    actual = read[0].actual
+    candidates = [_evaluated(found, project, contract, columns) for found in read]
+    champion_found = None if champion is None else _champion(champion, project, contract, columns, actual)
+    best = min(candidates, key=lambda c: (not c.judged.servable, as_error(metric, c.metrics[metric].value)))
+    comparison = None
+    if champion_found is not None:
+        comparison = compare(actual, best.predicted, champion_found.predicted, metric, project.gates.confidence)
+    stability_path = test / "stability.json"
+    stability = json.loads(stability_path.read_text()) if stability_path.exists() else {}
+    unit = contract.target_unit
+    checks = [
+        *check_thresholds(project.gates, best.metrics, unit),
+        check_champion(project.gates, comparison),
+        *check_slices(project.gates, best.slices, metric),
+        check_servable(best.judged),
+        *check_single_row(project.gates, best.judged),
+        *check_drift(project.gates, stability),
+    ]
+    passed = all(check.passed for check in checks)
+    value = best.metrics[metric]
+    shown = f" {unit}" if unit and metric in ("rmse", "mae", "median_absolute_error") else ""
+    figure = f"{best.name} ({best.judged.family}) has {metric} {value.value:.4g}{shown} on {len(actual):,} unseen rows"
+    failed = [check for check in checks if not check.passed]
+    outcome = (
+        f"and passes all {len(checks)} checks."
+        if passed
+        else f"and fails {len(failed)} of {len(checks)} checks: {'; '.join(c.sentence for c in failed)}."
+    )
+    decision = Decision(passed, best.name, metric, checks, f"{figure} {outcome}", champion_found.name if champion_found else None)
+    return Evaluation(project, len(actual), candidates, champion_found, comparison, decision, actual, stability)
+
+
+def _evaluated(found: Predictions, project: Project, contract: Contract, columns: dict[str, Any]) -> Evaluated:
+    figures = intervals(found.actual, found.predicted, list(METRICS[project.contract.task]))
+    slices = slice_figures(project.slices, columns, contract, found.actual, found.predicted, project.search.metric)
+    return Evaluated(found.judged.name, found.judged, found.predicted, figures, slices)
+
+
+def _champion(
+    folder: Path, project: Project, contract: Contract, columns: dict[str, Any], actual: NDArray[np.float64]
+) -> Evaluated:
+    """The champion predicts here, from the raw columns, by its own recipe: it needs ONNX Runtime and nothing else."""
+    scorer = Scorer(folder)
+    if scorer.contract.task != contract.task or scorer.contract.classes != contract.classes:
+        raise DataError(
+            f"the champion predicts {scorer.contract.task} {list(scorer.contract.classes)}, this project "
+            f"{contract.task} {list(contract.classes)}: they can't be compared; retire the champion or rename the project"
+        )
+    lacking = [c.name for c in scorer.contract.inputs if c.name not in columns]
+    if lacking:
+        raise DataError(f"the champion needs columns that the data no longer have: {', '.join(lacking)}")
+    result = scorer.predict_features(scorer.recipe.apply(columns)).astype(np.float64)
+    predicted = result[:, 0] if result.shape[1] == 1 else result
+    facts = json.loads((folder / "native" / "native.json").read_text())
+    name = f"champion {check_manifest(folder)[:8]}"
+    judged = Judged(name, facts["family"], facts["trees"], servable=True, reason="it is in production")
+    found = Predictions(judged, np.arange(len(actual)), actual, predicted)
+    return _evaluated(found, project, contract, columns)
+
+
+def metrics_document(evaluation: Evaluation) -> dict[str, Any]:
+    """metrics.json."""
+    contract = evaluation.project.contract
+    document: dict[str, Any] = {
+        "task": contract.task,
+        "target": contract.target,
+        "unit": contract.target_unit,
+        "metric": evaluation.project.search.metric,
+        "rows": evaluation.rows,
+        "winner": evaluation.decision.winner,
+        "candidates": {c.name: c.to_dict() for c in evaluation.candidates},
+        "champion": evaluation.champion.to_dict() if evaluation.champion else None,
+        "comparison": asdict(evaluation.comparison) if evaluation.comparison else None,
+        "stability": evaluation.stability,
+    }
+    if contract.classes:
+        document["confusion"] = confusion(evaluation.actual, evaluation.winner.predicted).tolist()
+        document["classes"] = list(contract.classes)
+    return document
+
+
+def write_json(document: Any, path: Path) -> None:
+    """Write JSON; what is not a number becomes null."""
+    path.write_text(json.dumps(_plain(document), indent=1, allow_nan=False) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
+
+
+def draw(evaluation: Evaluation, folder: Path) -> list[tuple[Path, str]]:
+    """Draw every plot of the task.
+
+    Returns:
+        Path and caption of each, in the order of the report.
+    """
+    from . import plots
+
+    contract, winner = evaluation.project.contract, evaluation.winner
+    metric = evaluation.project.search.metric
+    unit = contract.target_unit
+    metric_unit = unit if metric in ("rmse", "mae", "median_absolute_error") else ""
+    models = {c.name: c.metrics[metric] for c in [*evaluation.candidates, *([evaluation.champion] if evaluation.champion else [])]}
+    actual, predicted = evaluation.actual, winner.predicted
+    drawn = [
+        (
+            plots.model_comparison(folder / "model_comparison.png", models, metric, metric_unit, direction(metric)),
+            "Every model of this run, judged on the same rows that none of them was trained on.",
+        )
+    ]
+    if contract.task == "regression":
+        drawn += [
+            (
+                plots.predicted_against_actual(folder / "predicted_against_actual.png", actual, predicted, contract.target, unit),
+                "Each point is a test row. On the dashed line the prediction is exact.",
+            ),
+            (
+                plots.residuals(folder / "residuals.png", actual, predicted, unit),
+                "How far off the predictions are. A centre away from 0 would mean a bias.",
+            ),
+        ]
+    else:
+        classes = contract.classes
+        drawn += [
+            (
+                plots.confusion_matrix(folder / "confusion_matrix.png", actual, predicted, classes),
+                "Which classes are taken for which. The diagonal is right.",
+            ),
+            (
+                plots.roc(folder / "roc.png", actual, predicted, classes),
+                "The further above the dotted line, the better the classes are told apart.",
+            ),
+            (
+                plots.precision_recall(folder / "precision_recall.png", actual, predicted, classes),
+                "What part of the rows called a class are of it, against what part of the class is found.",
+            ),
+            (
+                plots.calibration(folder / "calibration.png", actual, predicted, classes),
+                "Whether a probability of 70 % comes true in 70 of 100 cases: then the line is on the dotted one.",
+            ),
+        ]
+    if winner.slices:
+        limit = evaluation.project.gates.slice_ratio
+        drawn.append(
+            (
+                plots.slice_errors(folder / "slices.png", winner.slices, metric, metric_unit, limit),
+                "Where the model is better and worse. In brackets: test rows.",
+            )
+        )
+    if winner.judged.importance:
+        drawn.append(
+            (
+                plots.importance_bars(
+                    folder / "importance.png", winner.judged.importance, metric, metric_unit, winner.judged.importance_rows
+                ),
+                "How much worse the model gets when a column's values are shuffled: what it relies on.",
+            )
+        )
+    return drawn

@@ -1,0 +1,85 @@
+"""What extra trees and random forests share: scikit-learn's forests, saved by skops without a pickle."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..trees import Trees, floor32
+from . import Budget, TrainingData
+
+_FILE = "forest.skops"
+_BATCH = 20
+
+
+class Forest:
+    """A trained forest."""
+
+    def __init__(self, model: Any, family: str) -> None:
+        self._model = model
+        self.family = family
+        self.size = len(model.estimators_)
+
+    def predict(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """See `Model.predict`."""
+        predict = getattr(self._model, "predict_proba", self._model.predict)
+        return np.asarray(predict(features), dtype=np.float64)
+
+    def trees(self) -> Trees:
+        """See `Model.trees`."""
+        classes = len(getattr(self._model, "classes_", ()))
+        outputs = max(1, classes)
+        transform: Any = "probability" if classes else "identity"
+        trees = Trees(self._model.n_features_in_, outputs, "BRANCH_LEQ", transform, np.zeros(outputs))
+        for estimator in self._model.estimators_:
+            tree = estimator.tree_
+            values = tree.value.reshape(tree.node_count, -1)
+            values = (values / values.sum(axis=1, keepdims=True) if classes else values) / self.size
+            left, right, missing = tree.children_left, tree.children_right, tree.missing_go_to_left
+            trees.begin_tree()
+            for node in range(tree.node_count):
+                if left[node] == -1:
+                    trees.add_leaf(node, {k: float(v) for k, v in enumerate(values[node]) if v or not classes})
+                    continue
+                threshold = floor32(tree.threshold[node])
+                children = int(left[node]), int(right[node])
+                trees.add_split(node, int(tree.feature[node]), threshold, *children, missing_true=bool(missing[node]))
+        return trees
+
+    def save(self, folder: Path) -> None:
+        """See `Model.save`."""
+        import skops.io
+
+        skops.io.dump(self._model, folder / _FILE)
+
+
+def load(folder: Path, family: str) -> Forest:
+    """What `Forest.save` wrote. Only scikit-learn's own types are loaded."""
+    import skops.io
+
+    path = folder / _FILE
+    strange = [t for t in skops.io.get_untrusted_types(file=path) if not t.startswith(_Trusted.prefixes)]
+    if strange:
+        raise ValueError(f"{path.name} holds types that no forest needs: {', '.join(strange)}; it is not loaded")
+    return Forest(skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path)), family)
+
+
+class _Trusted:
+    prefixes: ClassVar[tuple[str, ...]] = ("sklearn.tree.", "sklearn.ensemble.")
+
+
+def grow(model: Any, data: TrainingData, trees: int, budget: Budget) -> Any:
+    """Fit a forest in batches, so that it can stop at the deadline with the trees it has (at least one batch)."""
+    model.set_params(warm_start=True, n_jobs=budget.threads, random_state=budget.seed)
+    target = data.train.target if data.task == "regression" else data.train.target.astype(np.int64)
+    for count in range(min(_BATCH, trees), trees + _BATCH, _BATCH):
+        model.set_params(n_estimators=min(count, trees))
+        model.fit(data.train.features, target)
+        if len(model.estimators_) >= trees or (budget.deadline is not None and time.monotonic() > budget.deadline):
+            break
+    model.set_params(warm_start=False, n_jobs=1, n_estimators=len(model.estimators_))
+    return model

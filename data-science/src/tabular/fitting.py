@@ -1,0 +1,214 @@
+"""Fits a recipe, and the profile that later data are compared with, on the training rows and on nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from .contract import Contract
+from .expressions import Expression, column
+from .profile import ColumnProfile, category_profile, number_profile
+from .project import Project
+from .recipe import CategoryFeature, NumberFeature, Recipe
+from .recipe_frames import FoldTables, source_expression
+
+MAX_LEVELS: Final = 10_000
+"""Levels of a category that get a value of their own; rarer ones count as unseen."""
+_TOGETHER: Final = 4
+"""Columns of training rows held in memory at once."""
+
+
+@dataclass
+class Fitted:
+    """What fitting gives.
+
+    Attributes:
+        recipe: for every row.
+        folds: out-of-fold tables, for the training rows alone; never stored.
+        profile: column → how its training values were distributed.
+        dropped: feature → why it was left out (constant, or all missing).
+    """
+
+    recipe: Recipe
+    folds: FoldTables
+    profile: dict[str, ColumnProfile]
+    dropped: dict[str, str] = field(default_factory=dict)
+
+
+def fit(
+    train: nw.LazyFrame[Any], project: Project, derived: dict[str, Expression], *, fold: nw.Expr, rows: int, sha256: str
+) -> Fitted:
+    """Fit the recipe.
+
+    Args:
+        train: typed training rows, the target included; nothing else may be in it.
+        project: what to do.
+        derived: column → expression, from `recording.record`.
+        fold: integer expression with each row's fold, 0 … folds - 1.
+        rows: number of training rows.
+        sha256: of the raw data, for the record.
+    """
+    contract = project.contract
+    kinds: dict[str, Any] = {"category": "category", "datetime": "datetime"}
+    sources = {c.name: column(c.name, kinds.get(c.type, "number")) for c in contract.inputs}
+    sources |= derived
+    profile: dict[str, ColumnProfile] = {}
+    dropped: dict[str, str] = {}
+    numbers: list[NumberFeature] = []
+    plain = {n: e for n, e in sources.items() if e.kind == "number"}
+    names = list(plain)
+    for start in range(0, len(names), _TOGETHER):
+        block = names[start : start + _TOGETHER]
+        frame = train.select(*(source_expression(plain[n].to_json(), contract).alias(n) for n in block)).collect()
+        for name in block:
+            values = frame[name].to_numpy().astype(np.float64, copy=False)
+            values = values[np.isfinite(values)]
+            if name in contract.by_name:
+                profile[name] = number_profile(values, rows)
+            number = _fit_number(name, plain[name], values, rows, project)
+            if isinstance(number, str):
+                dropped[name] = number
+            else:
+                numbers.append(number)
+    categories: list[CategoryFeature] = []
+    folds: FoldTables = {}
+    scores = _scores(contract)
+    for name, expression in sources.items():
+        if expression.kind != "category":
+            continue
+        counts = _count_levels(train, source_expression(expression.to_json(), contract), fold, scores, project.encodings.folds)
+        if name in contract.by_name:
+            profile[name] = category_profile({k: float(v[:, 0].sum()) for k, v in counts.items() if k is not None}, rows)
+        known = [k for k in counts if k is not None]
+        if not known:
+            dropped[name] = "all values are missing"
+            continue
+        if len(known) == 1 and None not in counts:
+            dropped[name] = f"only one level, {known[0]!r}"
+            continue
+        category, tables = _fit_category(name, expression, counts, project)
+        categories.append(category)
+        if tables:
+            folds[category.outputs[0]] = tables
+    return Fitted(Recipe(tuple(numbers), tuple(categories), rows, sha256), folds, profile, dropped)
+
+
+def _fit_number(
+    name: str, source: Expression, values: NDArray[np.float64], rows: int, project: Project
+) -> NumberFeature | str:
+    cleaning = project.cleaning
+    if not len(values):
+        return "all values are missing"
+    missing = rows - len(values)
+    low, high = float(values.min()), float(values.max())
+    if low == high and not missing:
+        return f"only one value, {low:g}"
+    lower = float(np.quantile(values, cleaning.outlier_lower)) if cleaning.outlier_lower > 0 else None
+    upper = float(np.quantile(values, cleaning.outlier_upper)) if cleaning.outlier_upper < 1 else None
+    if lower is not None and upper is not None and lower == upper:
+        lower = upper = None  # Nearly constant: clipping would make it constant.
+    clipped = values if lower is None and upper is None else np.clip(values, lower, upper)
+    fill: float | None = {
+        "median": lambda: float(np.median(clipped)),
+        "mean": lambda: float(clipped.mean()),
+        "zero": lambda: 0.0,
+        "keep": lambda: None,
+    }[cleaning.missing_numbers]()
+    shift, scale = 0.0, 1.0
+    if project.scaling == "standard":
+        shift, scale = float(clipped.mean()), float(clipped.std())
+    elif project.scaling == "robust":
+        quartiles = np.quantile(clipped, [0.25, 0.5, 0.75])
+        shift, scale = float(quartiles[1]), float(quartiles[2] - quartiles[0])
+    elif project.scaling == "minmax":
+        shift, scale = float(clipped.min()), float(clipped.max() - clipped.min())
+    return NumberFeature(
+        name,
+        source.to_json(),
+        fill,
+        lower,
+        upper,
+        shift,
+        scale if scale > 0 else 1.0,
+        indicator=cleaning.indicators and missing > 0,
+    )
+
+
+def _scores(contract: Contract) -> list[nw.Expr]:
+    """What a target encoding averages: the target, or 0/1 for each class (of two classes, for the positive one)."""
+    target = nw.col(contract.target).cast(nw.Float64)
+    if contract.task == "regression":
+        return [target]
+    indices = [1] if len(contract.classes) == 2 else range(len(contract.classes))
+    return [(target == index).cast(nw.Float64) for index in indices]
+
+
+def _count_levels(
+    train: nw.LazyFrame[Any], level: nw.Expr, fold: nw.Expr, scores: list[nw.Expr], folds: int
+) -> dict[str | None, NDArray[np.float64]]:
+    """Level → array of shape (folds, 1 + scores): rows, then the sum of each score. Most frequent level first."""
+    frame = (
+        train.select(level.alias("level"), fold.alias("fold"), *(s.alias(f"score{i}") for i, s in enumerate(scores)))
+        .group_by("level", "fold")
+        .agg(nw.len().alias("rows"), *(nw.col(f"score{i}").sum() for i in range(len(scores))))
+        .collect()
+    )
+    found: dict[str | None, NDArray[np.float64]] = {}
+    for name, fold_number, *sums in frame.sort("level", "fold").iter_rows():
+        table = found.setdefault(name, np.zeros((folds, 1 + len(scores))))
+        table[fold_number] += sums
+    return dict(sorted(found.items(), key=lambda item: (-item[1][:, 0].sum(), item[0] or "")))
+
+
+def _fit_category(
+    name: str, source: Expression, counts: dict[str | None, NDArray[np.float64]], project: Project
+) -> tuple[CategoryFeature, list[dict[str, tuple[float, ...]]]]:
+    encodings = project.encodings
+    levels = [level for level in counts if level is not None][:MAX_LEVELS]
+    method = encodings.columns.get(name, encodings.default)
+    if method == "auto":
+        method = "one_hot" if len(levels) <= encodings.one_hot_max_levels else "target"
+    json = source.to_json()
+    total = sum(float(c[:, 0].sum()) for c in counts.values())
+    nothing = np.zeros_like(next(iter(counts.values())))
+    absent = counts.get(None, nothing)
+    if method == "one_hot":
+        table = {level: tuple(float(level == other) for other in levels) for level in levels}
+        zeros = (0.0,) * len(levels)
+        return CategoryFeature(json, method, tuple(f"{name}={level}" for level in levels), table, zeros, zeros), []
+    if method == "frequency":
+        shares = {level: (float(counts[level][:, 0].sum()) / total,) for level in levels}
+        missing = (float(absent[:, 0].sum()) / total,)
+        return CategoryFeature(json, method, (f"{name}__frequency",), shares, (0.0,), missing), []
+    if method == "ordinal":
+        codes = {level: (float(i),) for i, level in enumerate(levels)}
+        return CategoryFeature(json, method, (f"{name}__code",), codes, (-1.0,), (-1.0,)), []
+
+    def encode(keep: NDArray[np.bool_]) -> tuple[dict[str, tuple[float, ...]], tuple[float, ...], tuple[float, ...]]:
+        overall = np.sum([c[keep].sum(axis=0) for c in counts.values()], axis=0)
+        prior = overall[1:] / max(overall[0], 1)
+        smoothing = encodings.smoothing
+
+        def value(cells: NDArray[np.float64]) -> tuple[float, ...]:
+            sums = cells[keep].sum(axis=0)
+            weight = sums[0] + smoothing
+            return tuple(float(v) for v in ((sums[1:] + smoothing * prior) / weight if weight > 0 else prior))
+
+        return {level: value(counts[level]) for level in levels}, tuple(float(v) for v in prior), value(absent)
+
+    folds = next(iter(counts.values())).shape[0]
+    full, prior, missing = encode(np.ones(folds, dtype=bool))
+    width = len(prior)
+    classes = project.contract.classes
+    suffixes = [""] if width == 1 else [f"={label}" for label in classes]
+    outputs = tuple(f"{name}__target{suffix}" for suffix in suffixes)
+    tables = []
+    for fold in range(folds):
+        table, fold_prior, fold_missing = encode(np.arange(folds) != fold)
+        # "" stands for a missing level, and for one too rare to have a value: neither can be a level's name.
+        tables.append({**table, "": fold_missing if None in counts else fold_prior})
+    return CategoryFeature(json, "target", outputs, full, prior, missing), tables

@@ -1,0 +1,115 @@
+"""Which side a row is on: training, validation or test. Depends on the row's key (or time) alone, never on other rows.
+
+The hash is integer arithmetic that any data frame library can do (narwhals has no hash of its own), so polars, pandas
+and, later, Spark put a row on the same side for ever. Products stay below 2**62: nothing overflows.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any, Final, Literal, TypeVar, cast
+
+import narwhals as nw
+
+from .contract import Contract, normalise
+from .project import Split
+
+Frame = TypeVar("Frame", nw.DataFrame[Any], nw.LazyFrame[Any])
+
+Side = Literal["train", "validation", "test"]
+SIDES: Final[tuple[Side, ...]] = ("train", "validation", "test")
+
+_PRIME: Final = 2_147_483_647
+_MULTIPLIERS: Final = (48_271, 69_621, 16_807, 39_373, 742_938_285)
+_BUCKETS: Final = 1_000_000
+_MISSING: Final = 4_294_967_296
+_CODE: Final = "__code_"
+
+
+def _mix(state: nw.Expr, value: nw.Expr, multiplier: int) -> nw.Expr:
+    """One round: linear, then quadratic, so that consecutive keys do not stay in step."""
+    linear = ((state + value) % _PRIME * multiplier + 12_345) % _PRIME
+    return linear * ((linear + multiplier) % _PRIME) % _PRIME
+
+
+def _code(series: nw.Series[Any]) -> nw.Series[Any]:
+    """CRC-32 of each text, without case and outer spaces; a missing one gets a code that no text has."""
+    distinct = series.unique().drop_nulls().to_list()
+    if not distinct:
+        return series.is_null().cast(nw.Int64) * _MISSING
+    codes = [zlib.crc32(normalise(text).encode()) for text in distinct]
+    return series.replace_strict(distinct, codes, default=_MISSING, return_dtype=nw.Int64)
+
+
+def _with_codes(frame: Frame, names: list[str]) -> Frame:
+    native = nw.to_native(frame)
+    if "polars" not in type(native).__module__:
+        eager: Any = frame
+        return cast("Frame", eager.with_columns(*(_code(eager[name]).alias(f"{_CODE}{name}") for name in names)))
+    import polars as pl
+
+    def code(series: pl.Series) -> pl.Series:
+        return cast("pl.Series", nw.to_native(_code(nw.from_native(series, series_only=True))))
+
+    # Told that it is elementwise, polars runs it batch by batch, in bounded memory.
+    columns = [pl.col(n).map_batches(code, return_dtype=pl.Int64, is_elementwise=True).alias(f"{_CODE}{n}") for n in names]
+    return cast("Frame", nw.from_native(cast("Any", native).with_columns(columns)))
+
+
+def _integers(name: str, contract: Contract) -> list[nw.Expr]:
+    """A column's value as non-negative integers below 2**31; missing is a value of its own."""
+    kind = contract[name].type
+    if kind == "category":
+        return [nw.col(f"{_CODE}{name}") % _PRIME]
+    if kind == "datetime":
+        whole = nw.col(name).dt.timestamp("ms").cast(nw.Int64)
+    elif kind == "number":
+        whole = (nw.col(name).cast(nw.Float64) * 1000).floor().cast(nw.Int64)
+    else:
+        whole = nw.col(name).cast(nw.Int64)
+    whole = whole.fill_null(-_PRIME * _PRIME + 1)
+    # Both halves count, so that large values that differ by a multiple of the prime are told apart.
+    return [(whole % _PRIME + _PRIME) % _PRIME, ((whole // _PRIME) % _PRIME + _PRIME) % _PRIME]
+
+
+def with_hash(frame: Frame, contract: Contract, seeds: dict[str, int]) -> Frame:
+    """The frame with one more Int64 column per seed: independent hashes of the row's key, in [0, 2**31 - 1).
+
+    Args:
+        frame: typed rows (see `raw`), as a narwhals frame, lazy only if it is polars.
+        contract: its `key`, or all its columns if there is none, is what identifies a row.
+        seeds: name of the new column → seed.
+    """
+    names = contract.key or tuple(c.name for c in contract.columns)
+    texts = [name for name in names if contract[name].type == "category"]
+    if texts:
+        frame = _with_codes(frame, texts)
+    values = [value for name in names for value in _integers(name, contract)]
+    hashes = []
+    for column, seed in seeds.items():
+        state = values[0] * 0 + (seed * 7_919 + 1) % _PRIME
+        for position, value in enumerate(values):
+            state = _mix(state, value, _MULTIPLIERS[position % len(_MULTIPLIERS)])
+        for multiplier in _MULTIPLIERS[:2]:
+            state = _mix(state, state, multiplier)
+        hashes.append(state.alias(column))
+    return cast("Frame", frame.with_columns(*hashes).drop([f"{_CODE}{name}" for name in texts]))
+
+
+def side_of_hash(value: nw.Expr, split: Split) -> nw.Expr:
+    """0 for training, 1 for validation, 2 for test, from a row's hash."""
+    bucket = value % _BUCKETS
+    first, second = round(split.train * _BUCKETS), round((split.train + split.validation) * _BUCKETS)
+    return (bucket >= first).cast(nw.Int8) + (bucket >= second).cast(nw.Int8)
+
+
+def side_of_time(column: str, first: Any, second: Any) -> nw.Expr:
+    """0, 1 or 2 by time: before `first`, before `second`, later. A row without a time trains."""
+    return (nw.col(column) >= first).fill_null(False).cast(nw.Int8) + (  # noqa: FBT003 - narwhals' signature
+        nw.col(column) >= second
+    ).fill_null(False).cast(nw.Int8)  # noqa: FBT003
+
+
+def fold_of_hash(value: nw.Expr, folds: int) -> nw.Expr:
+    """Fold 0 … folds - 1 of a training row for out-of-fold encodings, independent of its side."""
+    return (value // _BUCKETS % folds).cast(nw.Int8)

@@ -1,0 +1,93 @@
+"""What `train.py` and `train2.py` do: fit, show progress, write a candidate, log to MLflow."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from .candidate import Facts, write_candidate
+from .families import Budget, Model, module
+from .metrics import METRICS
+from .project import Project, Search
+from .search import Found, Trial, baseline, leaderboard_table, search
+from .tables import Prepared, load_training
+from .tracking import Tracking
+
+
+class Bar:
+    """A progress line: redrawn in a terminal, one line per trial elsewhere."""
+
+    def __init__(self, seconds: float, metric: str) -> None:
+        self._seconds, self._metric = seconds, metric
+        self._live = sys.stdout.isatty()
+
+    def __call__(self, used: float, family: str, best: Trial | None) -> None:
+        """Show where the search is."""
+        done = min(1.0, used / self._seconds)
+        bar = "█" * round(done * 20) + "░" * (20 - round(done * 20))
+        score = f"best {self._metric} {best.score:.4f} ({best.family})" if best else "no model yet"
+        line = f"{bar} {used:5.1f} / {self._seconds:g} s  {score}  trying {family}"
+        if self._live:
+            sys.stdout.write(f"\r\x1b[2K{line}")
+        else:
+            sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        """End the line."""
+        if self._live:
+            sys.stdout.write("\r\x1b[2K")
+
+
+def train_automl(project: Project, options: Search, prepared: Prepared, train: Path, validation: Path, output: Path) -> Found:
+    """Search within the budget and write the best model as a candidate."""
+    begun = time.monotonic()
+    contract = prepared.contract
+    with Tracking(project.name) as tracking:
+        data, features = load_training(train, validation, contract, options.metric)
+        bar = Bar(options.seconds, options.metric)
+        found = search(data, options, begun=begun, progress=bar)
+        bar.close()
+        print(leaderboard_table(found.leaderboard, options.metric, contract.target_unit))
+        trials = [asdict(trial) for trial in found.leaderboard]
+        facts = _facts("automl", found.model, features, found.seconds, options.metric, found.best.score)
+        facts.settings, facts.leaderboard = found.best.settings, trials
+        facts.baseline = baseline(contract.task, data, options.metric)
+        _finish(tracking, output, found.model, facts, prepared)
+    return found
+
+
+def train_forest(project: Project, settings: dict[str, Any], threads: int, prepared: Prepared, train: Path, validation: Path, output: Path) -> None:
+    """Fit one random forest with the settings given and write it as a candidate."""
+    metric = project.search.metric
+    contract = prepared.contract
+    with Tracking(project.name) as tracking:
+        data, features = load_training(train, validation, contract, metric)
+        begun = time.monotonic()
+        print(f"random forest on {len(data.train.target):,} rows, {len(features)} features: {settings}", flush=True)
+        model = module("random_forest").fit(data, dict(settings), Budget(None, threads, project.search.seed))
+        seconds = time.monotonic() - begun
+        score = METRICS[metric](data.validation.target, model.predict(data.validation.features))
+        facts = _facts("forest", model, features, seconds, metric, score)
+        facts.settings, facts.baseline = settings, baseline(contract.task, data, metric)
+        print(f"validation {metric}: {score:.4f} {contract.target_unit} after {seconds:.1f} s")
+        _finish(tracking, output, model, facts, prepared)
+
+
+def _facts(name: str, model: Model, features: tuple[str, ...], seconds: float, metric: str, score: float) -> Facts:
+    return Facts(name, model.family, model.size, features, seconds, metric, score, float("nan"))
+
+
+def _finish(tracking: Tracking, output: Path, model: Model, facts: Facts, prepared: Prepared) -> None:
+    write_candidate(output, model, facts, prepared.contract)
+    if facts.export_error:
+        print(f"not servable: {facts.export_error}")
+    print(f"without a model, always saying the same would give {facts.metric} {facts.baseline:.4f}")
+    tracking.log(
+        parameters={"family": facts.family, "trees": facts.trees, **facts.settings},
+        metrics={f"validation_{facts.metric}": facts.validation, "fit_seconds": facts.seconds},
+        tags={"candidate": facts.name},
+    )
