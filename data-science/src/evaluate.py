@@ -16,6 +16,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--recipe", type=Path, required=True, help="recipe folder of prep or stageprep")
     parser.add_argument("--champion", type=Path, help="package of the model in production; leave out on the first run")
     parser.add_argument("--evaluation", type=Path, required=True, help="output folder: metrics, decision, report, plots")
+    parser.add_argument("--commit", default="local", help="git commit of the code, for the lineage; local asks git")
     parser.add_argument("--project", type=Path, default=Path(__file__).parents[1] / "project.yml")
     return parser.parse_args()
 
@@ -38,7 +39,7 @@ def main() -> None:
         contract = load_prepared(args.recipe).contract
         evaluation = evaluate(project, contract, args.candidate, args.test, args.champion)
         prep = load_prep(args.recipe)
-        lineage = {"commit": commit(Path(__file__).parent), "data sha256": prep.get("sha256", "unknown")}
+        lineage = {"commit": commit(args.commit, Path(__file__).parent), "data sha256": prep.get("sha256", "unknown")}
         lineage["environment"] = ", ".join(f"{name} {version}" for name, version in versions().items())
         plots = draw(evaluation, output)
         write_json(metrics_document(evaluation), output / "metrics.json")

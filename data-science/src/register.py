@@ -21,7 +21,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--package", type=Path, required=True, help="output folder: the served model")
     parser.add_argument("--registration", type=Path, required=True, help="output folder: model_info.json")
     parser.add_argument("--model-name", help="name in the registry; default: name of project.yml")
-    parser.add_argument("--data-version", default="", help="name:version of the data asset, for the lineage")
+    parser.add_argument("--data-version", default="local", help="name:version of the data asset, for the lineage")
+    parser.add_argument("--commit", default="local", help="git commit of the code, for the lineage; local asks git")
     parser.add_argument("--project", type=Path, default=Path(__file__).parents[1] / "project.yml")
     return parser.parse_args()
 
@@ -50,8 +51,8 @@ def main() -> None:
 
         prepared = load_prepared(args.recipe)
         lineage = {
-            "commit": commit(Path(__file__).parent),
-            "data": args.data_version or "not registered",
+            "commit": commit(args.commit, Path(__file__).parent),
+            "data": args.data_version,
             "data_sha256": prepared.recipe.fitted_sha256,
             "environment": ", ".join(f"{package} {version}" for package, version in versions().items()),
         }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import subprocess
 from pathlib import Path
@@ -11,14 +10,18 @@ from pathlib import Path
 _PACKAGES = ("numpy", "polars", "narwhals", "lightgbm", "catboost", "xgboost-cpu", "scikit-learn", "onnx", "onnxruntime")
 
 
-def commit(folder: Path) -> str:
-    """The git commit of the code; from `LOCKGATE_COMMIT` or `BUILD_SOURCEVERSION` where the code has no repository.
+def commit(given: str, folder: Path) -> str:
+    """The git commit of the code.
 
-    Azure Machine Learning uploads `code:` without `.git`, so a pipeline hands the commit in.
+    Args:
+        given: what the caller says; "local" asks git, since Azure Machine Learning uploads code without its repository.
+        folder: inside the repository.
+
+    Returns:
+        The full hash, with "-dirty" for uncommitted changes; "unknown" where git can't tell.
     """
-    for name in ("LOCKGATE_COMMIT", "BUILD_SOURCEVERSION"):
-        if os.environ.get(name):
-            return os.environ[name]
+    if given != "local":
+        return given
     try:
         run = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
         found = subprocess.run(run, capture_output=True, text=True, timeout=10, check=False)

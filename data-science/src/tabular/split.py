@@ -24,12 +24,18 @@ _MULTIPLIERS: Final = (48_271, 69_621, 16_807, 39_373, 742_938_285)
 _BUCKETS: Final = 1_000_000
 _MISSING: Final = 4_294_967_296
 _CODE: Final = "__code_"
+_LINEAR: Final = "__linear"
 
 
-def _mix(state: nw.Expr, value: nw.Expr, multiplier: int) -> nw.Expr:
-    """One round: linear, then quadratic, so that consecutive keys do not stay in step."""
-    linear = ((state + value) % _PRIME * multiplier + 12_345) % _PRIME
-    return linear * ((linear + multiplier) % _PRIME) % _PRIME
+def _mix(frame: Frame, state: str, value: nw.Expr, multiplier: int) -> Frame:
+    """One round: linear, then quadratic, so that consecutive keys do not stay in step.
+
+    Each half is a column of its own: as one expression, what is used twice would be built twice, in every round again.
+    """
+    linear = (nw.col(state) + value) % _PRIME * multiplier + 12_345
+    frame = cast("Frame", frame.with_columns((linear % _PRIME).alias(_LINEAR)))
+    squared = nw.col(_LINEAR) * ((nw.col(_LINEAR) + multiplier) % _PRIME) % _PRIME
+    return cast("Frame", frame.with_columns(squared.alias(state)))
 
 
 def _code(series: nw.Series[Any]) -> nw.Series[Any]:
@@ -85,15 +91,14 @@ def with_hash(frame: Frame, contract: Contract, seeds: dict[str, int]) -> Frame:
     if texts:
         frame = _with_codes(frame, texts)
     values = [value for name in names for value in _integers(name, contract)]
-    hashes = []
     for column, seed in seeds.items():
-        state = values[0] * 0 + (seed * 7_919 + 1) % _PRIME
+        begin = values[0] * 0 + (seed * 7_919 + 1) % _PRIME
+        frame = cast("Frame", frame.with_columns(begin.alias(column)))
         for position, value in enumerate(values):
-            state = _mix(state, value, _MULTIPLIERS[position % len(_MULTIPLIERS)])
+            frame = _mix(frame, column, value, _MULTIPLIERS[position % len(_MULTIPLIERS)])
         for multiplier in _MULTIPLIERS[:2]:
-            state = _mix(state, state, multiplier)
-        hashes.append(state.alias(column))
-    return cast("Frame", frame.with_columns(*hashes).drop([f"{_CODE}{name}" for name in texts]))
+            frame = _mix(frame, column, nw.col(column), multiplier)
+    return cast("Frame", frame.drop([_LINEAR, *(f"{_CODE}{name}" for name in texts)]))
 
 
 def side_of_hash(value: nw.Expr, split: Split) -> nw.Expr:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import sys
 from collections.abc import Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from .imports import without
 
 _LONGEST = 480
 """Characters of a parameter or tag that every server takes."""
@@ -21,10 +22,8 @@ _LONGEST = 480
 
 def _begin() -> None:
     """Import MLflow in the process that will use it."""
-    for name in ("pandas", "polars", "pyarrow"):
-        # MLflow imports them, where present, for data sets that are not used here: half of its start-up time.
-        sys.modules[name] = None  # type: ignore[assignment]
-    import mlflow.tracking  # noqa: F401
+    with without("pandas", "polars", "pyarrow"):
+        import mlflow.tracking  # noqa: F401
 
 
 def _client() -> Any:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # its optional integrations warn while they are looked for
-    import lightgbm
-
+from ..imports import without
 from ..trees import Trees, floor32
 from . import Budget, TrainingData, two_columns
+
+with without("sklearn", "pandas", "pyarrow", "dask", "matplotlib", "graphviz"):
+    import lightgbm
 
 _PATIENCE = 60
 _MOST_TREES = 3_000

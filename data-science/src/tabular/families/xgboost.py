@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xgboost
 from numpy.typing import NDArray
 
+from ..imports import without
 from ..trees import Trees
 from . import Budget, TrainingData, two_columns
+
+with without("sklearn", "pandas", "pyarrow", "dask", "matplotlib", "graphviz"):
+    import xgboost
 
 _PATIENCE = 60
 _MOST_TREES = 3_000

@@ -1,0 +1,121 @@
+"""The `${{…}}` and `$[[…]]` of Azure ML job files."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+_EXPRESSION: Final = re.compile(r"\$\{\{\s*([^{}]*?)\s*\}\}")
+_OPTIONAL: Final = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
+_PARENT_INPUT: Final = re.compile(r"parent\.inputs\.([A-Za-z_]\w*)")
+_NODE_OUTPUT: Final = re.compile(r"parent\.jobs\.([A-Za-z_]\w*)\.outputs\.([A-Za-z_]\w*)")
+_OWN: Final = re.compile(r"(inputs|outputs)\.([A-Za-z_]\w*)")
+
+
+@dataclass(frozen=True)
+class ParentInput:
+    """`${{parent.inputs.NAME}}`."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class NodeOutput:
+    """`${{parent.jobs.NODE.outputs.NAME}}`."""
+
+    node: str
+    name: str
+
+
+Binding = ParentInput | NodeOutput
+
+
+def parse_binding(text: str) -> Binding | None:
+    """The binding that a whole value is; None for a plain text.
+
+    Raises:
+        ValueError: it holds `${{` but is no binding that a pipeline knows; the text says what is allowed.
+    """
+    if "${{" not in text:
+        return None
+    match = _EXPRESSION.fullmatch(text.strip())
+    inner = match[1] if match else ""
+    if found := _PARENT_INPUT.fullmatch(inner):
+        return ParentInput(found[1])
+    if found := _NODE_OUTPUT.fullmatch(inner):
+        return NodeOutput(found[1], found[2])
+    raise ValueError("allowed: ${{parent.inputs.NAME}} or ${{parent.jobs.NODE.outputs.NAME}}, and nothing beside it")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A `${{inputs.NAME}}` or `${{outputs.NAME}}` of a command. `position` is its offset in the command."""
+
+    kind: str
+    name: str
+    position: int
+    optional: bool
+    text: str
+
+
+def references(command: str) -> list[Reference]:
+    """Every `${{…}}` of a command; kind is empty for one that is neither an input nor an output."""
+    spans = [match.span() for match in _OPTIONAL.finditer(command)]
+    found = []
+    for match in _EXPRESSION.finditer(command):
+        own = _OWN.fullmatch(match[1])
+        optional = any(start <= match.start() < end for start, end in spans)
+        kind, name = (own[1], own[2]) if own else ("", "")
+        found.append(Reference(kind, name, match.start(), optional, match[0]))
+    return found
+
+
+def render_command(command: str, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> str:
+    """The command with every value in its place, quoted for bash so that no value can be more than a word.
+
+    A `$[[…]]` part is kept only if every input in it has a value.
+    """
+
+    def keep(match: re.Match[str]) -> str:
+        names = [r.name for r in references(match[1]) if r.kind == "inputs"]
+        return match[1] if all(name in inputs for name in names) else ""
+
+    command = _OPTIONAL.sub(keep, command)
+    parts: list[str] = []
+    quote = ""
+    position = 0
+    for match in _EXPRESSION.finditer(command):
+        quote = _scan(command[position : match.start()], quote)
+        parts.append(command[position : match.start()])
+        own = _OWN.fullmatch(match[1])
+        values = inputs if own and own[1] == "inputs" else outputs
+        value = values[own[2]] if own else match[0]
+        parts.append(_quoted(value, quote))
+        position = match.end()
+    return "".join([*parts, command[position:]])
+
+
+def _scan(text: str, quote: str) -> str:
+    """The quote (", ' or none) that is open after a piece of bash."""
+    skip = False
+    for character in text:
+        if skip:
+            skip = False
+        elif character == "\\" and quote != "'":
+            skip = True
+        elif quote:
+            quote = "" if character == quote else quote
+        elif character in "\"'":
+            quote = character
+    return quote
+
+
+def _quoted(value: str, quote: str) -> str:
+    if quote == '"':
+        return re.sub(r'([\\"$`])', r"\\\1", value)
+    if quote == "'":
+        return value.replace("'", "'\"'\"'")
+    return shlex.quote(value)

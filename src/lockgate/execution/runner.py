@@ -1,0 +1,444 @@
+"""Runs a pipeline job: nodes in the order of their needs, several at once, unchanged ones reused."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from lockgate.errors import RunError, StateError
+from lockgate.execution.bindings import NodeOutput, ParentInput, references, render_command
+from lockgate.execution.environments import pin_differences
+from lockgate.execution.events import JobView, NodeStatus, NodeView, Watcher
+from lockgate.execution.process import Running, tail
+from lockgate.execution.specification import Literal, PathInput, PipelineJob, PipelineNode, Port, Value
+from lockgate.workspace import jobs, models
+from lockgate.workspace.content import Hasher, ignore_patterns, list_files
+from lockgate.workspace.store import Store, dumps
+
+_POLL: Final = 0.05
+_REUSE_FORMAT: Final = "2"
+
+
+@dataclass
+class Resolved:
+    """An input with its value: what the command gets, and what stands for its content in a comparison."""
+
+    value: str
+    content: str
+
+
+@dataclass
+class Outcome:
+    """How a job ended.
+
+    Attributes:
+        name: of the job.
+        status: Completed, Failed or Canceled.
+        folder: of the job.
+        outputs: node → output → path.
+        models: name and version of every model registered, or that a reused node had registered.
+        reused: nodes that were not run again.
+        seconds: wall-clock time.
+    """
+
+    name: str
+    status: jobs.Status
+    folder: Path
+    outputs: dict[str, dict[str, Path]] = field(default_factory=dict)
+    models: list[tuple[str, str]] = field(default_factory=list)
+    reused: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "name": self.name,
+            "status": self.status,
+            "folder": str(self.folder),
+            "outputs": {node: {key: str(path) for key, path in found.items()} for node, found in self.outputs.items()},
+            "models": [{"name": name, "version": version} for name, version in self.models],
+            "reused": self.reused,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+@dataclass
+class _Started:
+    node: PipelineNode
+    process: Running
+    key: str
+    outputs: dict[str, Path]
+    run: str
+
+
+class Runner:
+    """Runs one job. Use once.
+
+    Args:
+        job: what to run.
+        store: the workspace.
+        watcher: is told what happens.
+        parallel: how many nodes may run at once.
+        reuse: whether results of unchanged nodes are used again.
+    """
+
+    def __init__(self, job: PipelineJob, store: Store, watcher: Watcher, *, parallel: int, reuse: bool) -> None:
+        self._job = job
+        self._store = store
+        self._watcher = watcher
+        self._parallel = parallel
+        self._reuse = reuse
+        self._name = jobs.new_job_name()
+        self._folder = store.job_folder(self._name)
+        self._hasher = Hasher(store.folder / "hashes.json")
+        self._snapshots: dict[Path, tuple[str, Path]] = {}
+        self._contents: dict[tuple[str, str], str] = {}
+        self._outcome = Outcome(self._name, "Running", self._folder)
+        views = {name: NodeView(name, tuple(sorted(node.needs()))) for name, node in job.nodes.items()}
+        self._view = self.view = JobView(self._name, job.display_name, views)
+        self._started: dict[str, _Started] = {}
+        self._mlflow: Any = None
+        self._parent_run = ""
+
+    def run(self) -> Outcome:
+        """Run the job to its end.
+
+        Raises:
+            StateError: an asset that it names does not exist.
+            KeyboardInterrupt: after everything was stopped.
+        """
+        begun = time.monotonic()
+        inputs = {name: self._resolve_own(value) for name, value in self._job.inputs.items()}
+        self._check_models()
+        jobs.mark_dead_jobs(self._store)
+        jobs.create_job(self._store, self._name, self._job.display_name, self._job.experiment, str(self._job.path))
+        self._note_differences()
+        self._watcher.begin(self._view)
+        status: jobs.Status = "Failed"
+        reason: str | None = "the desk failed"
+        try:
+            self._loop(inputs)
+            failed = [v.name for v in self._view.nodes.values() if v.status == "failed"]
+            status = "Failed" if failed else "Completed"
+            reason = f"failed: {', '.join(failed)}" if failed else None
+        except KeyboardInterrupt:
+            status, reason = "Canceled", "interrupted"
+            raise
+        finally:
+            for started in list(self._started.values()):
+                started.process.stop()
+                self._finish(started, "canceled", "stopped")
+            self._end_parent(status)
+            jobs.end_job(self._store, self._name, status, reason)
+            self._hasher.save()
+            self._outcome.status = status
+            self._outcome.seconds = time.monotonic() - begun
+            self._watcher.end(self._view)
+        return self._outcome
+
+    # Inputs -----------------------------------------------------------------------------------------------------------
+
+    def _resolve_own(self, value: Value) -> Resolved:
+        if isinstance(value, PathInput):
+            if value.reference is not None:
+                try:
+                    model = models.find_model(self._store, *value.reference)
+                except StateError as error:
+                    raise StateError(f"{value.node.place}: {error}") from None
+                return Resolved(str(model.path), model.sha256)
+            if value.path is None:
+                raise RunError(f"{value.node.place}: has neither path nor reference")
+            return Resolved(str(value.path), self._hasher.tree(value.path))
+        if isinstance(value, Literal):
+            return Resolved(_text(value.value), _text(value.value))
+        raise RunError("a pipeline's own input can't be bound")
+
+    def _check_models(self) -> None:
+        """Everything that nodes name in the workspace exists, before anything starts."""
+        for node in self._job.nodes.values():
+            for value in node.inputs.values():
+                if isinstance(value, PathInput):
+                    self._resolve_own(value)
+
+    def _inputs_of(self, node: PipelineNode, own: Mapping[str, Resolved]) -> dict[str, Resolved]:
+        found: dict[str, Resolved] = {}
+        for name, port in node.component.inputs.items():
+            value = node.inputs.get(name)
+            if value is None:
+                if port.default is not None:
+                    found[name] = Resolved(_text(port.default), _text(port.default))
+            elif isinstance(value, ParentInput):
+                found[name] = own[value.name]
+            elif isinstance(value, NodeOutput):
+                path = self._outcome.outputs[value.node][value.name]
+                found[name] = Resolved(str(path), self._content_of(value, path))
+            else:
+                found[name] = self._resolve_own(value)
+        return found
+
+    def _content_of(self, output: NodeOutput, path: Path) -> str:
+        key = (output.node, output.name)
+        if key not in self._contents:
+            self._contents[key] = self._hasher.tree(path)
+        return self._contents[key]
+
+    def _snapshot(self, code: Path) -> tuple[str, Path]:
+        """A copy of a code folder as it is now, without what `.amlignore` leaves out: what Azure would upload."""
+        if code not in self._snapshots:
+            ignore = ignore_patterns(code)
+            content = self._hasher.tree(code, ignore)
+            target = self._store.folder / "code" / content[:16]
+            if not target.exists():
+                temporary = target.with_name(f".{target.name}.{os.getpid()}")
+                shutil.rmtree(temporary, ignore_errors=True)
+                for file in list_files(code, ignore):
+                    copy = temporary / file.relative_to(code)
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(file, copy)
+                try:
+                    temporary.rename(target)
+                except OSError:  # Another desk was quicker; its copy has the same content.
+                    shutil.rmtree(temporary)
+            self._snapshots[code] = content, target
+        return self._snapshots[code]
+
+    def _note_differences(self) -> None:
+        files = {n.component.conda_file for n in self._job.nodes.values() if n.component.conda_file is not None}
+        for file in sorted(files):
+            differences = pin_differences(file)
+            if differences:
+                shown = "; ".join(differences[:4]) + (f"; and {len(differences) - 4} more" if len(differences) > 4 else "")
+                self._view.notes.append(f"environment {file.name}: {shown}")
+
+    # The loop ---------------------------------------------------------------------------------------------------------
+
+    def _loop(self, own: Mapping[str, Resolved]) -> None:
+        while True:
+            self._collect()
+            self._skip()
+            ready = [self._job.nodes[v.name] for v in self._view.nodes.values() if v.status == "waiting" and self._is_ready(v)]
+            # The nodes that more wait for come first: they are the longer way.
+            ready.sort(key=lambda n: -self._followers(n.name))
+            progress = False
+            for node in ready:
+                if len(self._started) >= self._parallel:
+                    break
+                self._start(node, own)
+                progress = True
+            if not self._started and not progress:
+                if any(v.status == "waiting" for v in self._view.nodes.values()) and ready:
+                    continue
+                return
+            if not progress:
+                self._watcher.tick(self._view)
+                time.sleep(_POLL)
+
+    def _is_ready(self, view: NodeView) -> bool:
+        return all(self._view.nodes[need].status in ("completed", "reused") for need in view.needs)
+
+    def _followers(self, name: str) -> int:
+        following = [v.name for v in self._view.nodes.values() if name in v.needs]
+        return 1 + max((self._followers(f) for f in following), default=0)
+
+    def _skip(self) -> None:
+        """What can't run any more is skipped: it needs a node that failed, or the file says to stop at a failure."""
+        bad = {v.name for v in self._view.nodes.values() if v.status in ("failed", "skipped", "canceled")}
+        stop = bool(bad) and not self._job.continue_on_failure
+        for view in self._view.nodes.values():
+            if view.status != "waiting":
+                continue
+            broken = [need for need in view.needs if need in bad]
+            if broken or stop:
+                detail = f"needs {broken[0]}" if broken else "another node failed"
+                self._change(view, "skipped", detail)
+                bad.add(view.name)
+
+    def _change(self, view: NodeView, status: NodeStatus, detail: str) -> None:
+        view.status, view.detail = status, detail
+        self._watcher.change(self._view, view)
+
+    def _start(self, node: PipelineNode, own: Mapping[str, Resolved]) -> None:
+        view = self._view.nodes[node.name]
+        inputs = self._inputs_of(node, own)
+        code, folder = self._snapshot(node.component.code) if node.component.code else ("", self._folder)
+        key = self._reuse_key(node, inputs, code)
+        if self._reuse and node.component.deterministic and self._use_again(node, key, view):
+            return
+        here = self._folder / node.name
+        outputs = {name: self._output_path(here, port) for name, port in node.component.outputs.items()}
+        used = {r.name for r in references(node.component.command) if r.kind == "inputs"}
+        command = render_command(
+            node.component.command,
+            {name: found.value for name, found in inputs.items() if name in used},
+            {name: str(path) for name, path in outputs.items()},
+        )
+        run = self._begin_run(node)
+        environment = self._environment(node, run)
+        view.log = here / "log.txt"
+        process = Running(command, folder, environment, view.log)
+        self._started[node.name] = _Started(node, process, key, outputs, run)
+        self._change(view, "running", "")
+
+    def _output_path(self, here: Path, port: Port) -> Path:
+        path = here / "outputs" / port.name
+        (path.parent if port.type == "uri_file" else path).mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _environment(self, node: PipelineNode, run: str) -> dict[str, str]:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "AZUREML_"))}
+        return {
+            **inherited,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{inherited.get('PATH', '')}",
+            "PYTHONUNBUFFERED": "1",
+            "MLFLOW_TRACKING_URI": self._store.mlflow_uri,
+            "MLFLOW_RUN_ID": run,
+            "MLFLOW_EXPERIMENT_NAME": self._job.experiment,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "AZUREML_RUN_ID": f"{self._name}.{node.name}",
+            "AZUREML_ROOT_RUN_ID": self._name,
+            **node.environment_variables,
+        }
+
+    def _collect(self) -> None:
+        for name, started in list(self._started.items()):
+            view = self._view.nodes[name]
+            view.seconds = started.process.seconds
+            view.detail = started.process.last_line()
+            code = started.process.poll()
+            limit = started.node.timeout
+            if code is None and limit is not None and view.seconds > limit:
+                started.process.stop()
+                del self._started[name]
+                self._finish(started, "failed", f"stopped after its limits.timeout of {limit:g} s")
+            elif code is not None:
+                started.process.sweep()
+                del self._started[name]
+                if code == 0:
+                    self._complete(started)
+                else:
+                    self._finish(started, "failed", f"exit code {code}")
+
+    def _complete(self, started: _Started) -> None:
+        missing = [name for name, path in started.outputs.items() if not path.exists()]
+        if missing:
+            self._finish(started, "failed", f"wrote no output {', '.join(missing)}")
+            return
+        taken: list[tuple[str, str]] = []
+        try:
+            for found in self._mlflow.versions_of_run(started.run):
+                models.take_in(
+                    self._store,
+                    self._hasher,
+                    found["name"],
+                    found["version"],
+                    found["folder"],
+                    tags=found["tags"],
+                    description=found["description"],
+                    job=self._name,
+                )
+                taken.append((found["name"], found["version"]))
+        except (StateError, OSError) as error:
+            self._finish(started, "failed", f"a model that it registered could not be taken in: {error}")
+            return
+        self._outcome.outputs[started.node.name] = started.outputs
+        self._outcome.models += taken
+        outputs = {name: str(path) for name, path in started.outputs.items()}
+        found_again = jobs.Reusable(self._name, started.node.name, outputs, [list(pair) for pair in taken])
+        if started.node.component.deterministic:
+            jobs.keep_reusable(self._store, started.key, found_again)
+        self._finish(started, "completed", started.process.last_line())
+
+    def _finish(self, started: _Started, status: NodeStatus, detail: str) -> None:
+        view = self._view.nodes[started.node.name]
+        view.seconds = started.process.seconds
+        names: dict[str, tuple[jobs.Status, str]] = {
+            "completed": ("Completed", "FINISHED"),
+            "failed": ("Failed", "FAILED"),
+            "canceled": ("Canceled", "KILLED"),
+        }
+        recorded, ended = names[status]
+        self._mlflow.end_run(started.run, status=ended)
+        jobs.record_node(
+            self._store, self._name, view.name, recorded, seconds=view.seconds, reused_from=None,
+            outputs={name: str(path) for name, path in started.outputs.items()}, run_id=started.run,
+        )  # fmt: skip
+        self._change(view, status, detail)
+
+    # Reuse ------------------------------------------------------------------------------------------------------------
+
+    def _reuse_key(self, node: PipelineNode, inputs: Mapping[str, Resolved], code: str) -> str:
+        """What a node's results depend on: its command, code, inputs, environment and Python."""
+        component = node.component
+        parts = {
+            "format": _REUSE_FORMAT,
+            "command": component.command,
+            "code": code,
+            "inputs": {name: found.content for name, found in inputs.items()},
+            "outputs": sorted(component.outputs),
+            "environment": component.environment,
+            "conda": self._hasher.file(component.conda_file) if component.conda_file else "",
+            "variables": node.environment_variables,
+            "python": sys.version,
+            "prefix": sys.prefix,
+            "node": node.name,
+        }
+        return hashlib.sha256(dumps(parts).encode()).hexdigest()
+
+    def _use_again(self, node: PipelineNode, key: str, view: NodeView) -> bool:
+        found = jobs.find_reusable(self._store, key)
+        if found is None or not all(Path(path).exists() for path in found.outputs.values()):
+            return False
+        there = set(models.list_models(self._store)) if found.models else set()
+        if not all((name, version) in there for name, version in found.models):
+            return False
+        self._outcome.outputs[node.name] = {name: Path(path) for name, path in found.outputs.items()}
+        self._outcome.models += [(name, version) for name, version in found.models]
+        self._outcome.reused.append(node.name)
+        view.log = self._store.job_folder(found.job) / found.node / "log.txt"
+        jobs.record_node(
+            self._store, self._name, node.name, "Completed", seconds=0.0, reused_from=f"{found.job}/{found.node}",
+            outputs=found.outputs, run_id=None,
+        )  # fmt: skip
+        self._change(view, "reused", f"unchanged since {found.job}")
+        return True
+
+    # MLflow -----------------------------------------------------------------------------------------------------------
+
+    def _begin_run(self, node: PipelineNode) -> str:
+        if self._mlflow is None:
+            from lockgate.execution.tracking import MlflowStore
+
+            self._mlflow = MlflowStore(self._store)
+            tags = {"lockgate.job": self._name, "lockgate.file": str(self._job.path)}
+            self._parent_run = self._mlflow.begin_run(self._job.experiment, self._job.display_name, None, tags)
+            jobs.set_job_run(self._store, self._name, self._parent_run)
+        tags = {"lockgate.job": self._name, "lockgate.node": node.name}
+        run: str = self._mlflow.begin_run(self._job.experiment, node.display_name, self._parent_run, tags)
+        return run
+
+    def _end_parent(self, status: jobs.Status) -> None:
+        if self._parent_run:
+            ended = {"Completed": "FINISHED", "Canceled": "KILLED"}.get(status, "FAILED")
+            self._mlflow.end_run(self._parent_run, status=ended)
+
+
+def _text(value: Any) -> str:
+    """A literal as a command gets it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def failure_report(view: JobView, lines: int = 20) -> str:
+    """The last lines of every failed node."""
+    parts = []
+    for node in view.nodes.values():
+        if node.status == "failed":
+            parts.append(f"── {node.name} failed: {node.detail} ── {node.log or ''}")
+            parts += [f"   {line}" for line in (tail(node.log, lines) if node.log else [])]
+    return "\n".join(parts)

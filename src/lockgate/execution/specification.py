@@ -1,0 +1,132 @@
+"""What a job file says, typed: ports, components, nodes, the job. Made by `job_file`, run by `runner`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from lockgate.execution.bindings import Binding, NodeOutput
+from lockgate.yaml_source import Node
+
+DATA_TYPES: Final = ("uri_file", "uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model")
+LITERAL_TYPES: Final = ("string", "number", "integer", "boolean")
+FOLDER_TYPES: Final = ("uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model")
+
+
+@dataclass(frozen=True)
+class Port:
+    """A declared input or output.
+
+    Attributes:
+        type: one of DATA_TYPES or LITERAL_TYPES.
+        default: of a literal; None if it has none.
+    """
+
+    name: str
+    type: str
+    optional: bool = False
+    default: Any = None
+    minimum: float | None = None
+    maximum: float | None = None
+    enum: tuple[Any, ...] = ()
+
+    @property
+    def is_data(self) -> bool:
+        """Whether it is a path and not a value."""
+        return self.type in DATA_TYPES
+
+    def check(self, value: Any) -> str | None:
+        """What is wrong with a literal, as "allowed: …"; None if nothing is."""
+        fits = {
+            "string": isinstance(value, str | int | float | bool),
+            "integer": isinstance(value, int) and not isinstance(value, bool),
+            "number": isinstance(value, int | float) and not isinstance(value, bool),
+            "boolean": isinstance(value, bool),
+        }[self.type]
+        if not fits:
+            return f"allowed: a {self.type}"
+        if self.enum and value not in self.enum:
+            return f"allowed: one of {', '.join(map(str, self.enum))}"
+        if self.minimum is not None and value < self.minimum:
+            return f"allowed: at least {self.minimum:g}"
+        if self.maximum is not None and value > self.maximum:
+            return f"allowed: at most {self.maximum:g}"
+        return None
+
+
+@dataclass(frozen=True)
+class PathInput:
+    """A data input that names where its content is.
+
+    Attributes:
+        type: one of DATA_TYPES.
+        path: an absolute local path, if `reference` is None.
+        reference: name and version of an asset.
+    """
+
+    type: str
+    path: Path | None
+    reference: tuple[str, str] | None
+    node: Node
+
+
+@dataclass(frozen=True)
+class Literal:
+    """A literal input: str, int, float or bool."""
+
+    value: Any
+
+
+Value = Binding | PathInput | Literal
+
+
+@dataclass(frozen=True)
+class Component:
+    """A command with its ports.
+
+    Attributes:
+        code: absolute folder of the code; None if there is none.
+        environment: a reference or name of the environment, for people.
+        conda_file: the environment's conda file, whose pins are compared with what is installed.
+    """
+
+    name: str
+    command: str
+    inputs: dict[str, Port]
+    outputs: dict[str, Port]
+    code: Path | None
+    environment: str
+    conda_file: Path | None
+    deterministic: bool = True
+
+
+@dataclass(frozen=True)
+class PipelineNode:
+    """A step of a pipeline: a component and what its inputs are bound to. `timeout` is in seconds."""
+
+    name: str
+    component: Component
+    inputs: dict[str, Value]
+    environment_variables: dict[str, str]
+    timeout: float | None
+    display_name: str
+
+    def needs(self) -> set[str]:
+        """The nodes it waits for."""
+        return {value.node for value in self.inputs.values() if isinstance(value, NodeOutput)}
+
+
+@dataclass(frozen=True)
+class PipelineJob:
+    """A pipeline job."""
+
+    path: Path
+    name: str
+    display_name: str
+    experiment: str
+    inputs: dict[str, Value]
+    nodes: dict[str, PipelineNode]
+    continue_on_failure: bool
+    tags: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,120 @@
+"""Jobs of a workspace and their nodes: what ran, how it ended, what it left; and which results may be used again."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+from lockgate.workspace.store import Store, dumps
+
+Status = Literal["NotStarted", "Running", "Completed", "Failed", "Canceled"]
+ENDED: Final = ("Completed", "Failed", "Canceled")
+
+_ADJECTIVES: Final = ("amber", "brisk", "calm", "clever", "coral", "dapper", "eager", "frank", "gentle", "green", "happy",
+                      "icy", "jolly", "keen", "lively", "mellow", "neat", "olive", "patient", "quiet")  # fmt: skip
+_NOUNS: Final = ("anchor", "arch", "basin", "beam", "bridge", "canal", "dock", "ferry", "gate", "harbor", "jetty", "lock",
+                 "mill", "pier", "quay", "river", "sluice", "tower", "weir", "wharf")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Reusable:
+    """Results of an earlier node that had the same code and inputs."""
+
+    job: str
+    node: str
+    outputs: dict[str, str]
+    models: list[list[str]]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+def new_job_name() -> str:
+    """A name like Azure's: two words and ten letters."""
+    tail = "".join(secrets.choice("bcdfghjkmnpqrstvwxyz0123456789") for _ in range(10))
+    return f"{secrets.choice(_ADJECTIVES)}_{secrets.choice(_NOUNS)}_{tail}"
+
+
+def create_job(store: Store, name: str, display_name: str, experiment: str, file: str) -> None:
+    """Record a job that begins now, in this process."""
+    with store.connect() as connection:
+        connection.execute(
+            "INSERT INTO jobs VALUES (?, ?, ?, ?, 'Running', ?, NULL, NULL, ?, NULL)",
+            (name, display_name, experiment, file, _now(), os.getpid()),
+        )
+
+
+def set_job_run(store: Store, name: str, run_id: str) -> None:
+    """Record a job's MLflow run."""
+    with store.connect() as connection:
+        connection.execute("UPDATE jobs SET run_id = ? WHERE name = ?", (run_id, name))
+
+
+def end_job(store: Store, name: str, status: Status, reason: str | None) -> None:
+    """Record a job's end."""
+    with store.connect() as connection:
+        connection.execute(
+            "UPDATE jobs SET status = ?, ended = ?, reason = ?, process = NULL WHERE name = ?", (status, _now(), reason, name)
+        )
+
+
+def record_node(
+    store: Store, job: str, name: str, status: Status, *, seconds: float, reused_from: str | None, outputs: dict[str, str],
+    run_id: str | None,
+) -> None:  # fmt: skip
+    """Record a node's end."""
+    with store.connect() as connection:
+        connection.execute(
+            "INSERT OR REPLACE INTO nodes VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (job, name, status, seconds, reused_from, dumps(outputs), run_id),
+        )
+
+
+def find_reusable(store: Store, key: str) -> Reusable | None:
+    """Results with this key; None if there are none."""
+    with store.connect() as connection:
+        row = connection.execute("SELECT * FROM reuse WHERE key = ?", (key,)).fetchone()
+    return None if row is None else Reusable(row["job"], row["node"], json.loads(row["outputs"]), json.loads(row["models"]))
+
+
+def keep_reusable(store: Store, key: str, found: Reusable) -> None:
+    """Remember results for later jobs."""
+    with store.connect() as connection:
+        connection.execute(
+            "INSERT OR REPLACE INTO reuse VALUES (?, ?, ?, ?, ?, ?)",
+            (key, found.job, found.node, dumps(found.outputs), dumps(found.models), _now()),
+        )
+
+
+def mark_dead_jobs(store: Store) -> list[str]:
+    """Jobs whose process is gone are Failed, never Running for ever.
+
+    Returns:
+        Their names.
+    """
+    with store.connect() as connection:
+        rows = connection.execute("SELECT name, process FROM jobs WHERE status = 'Running'").fetchall()
+        dead = [row["name"] for row in rows if not _alive(row["process"])]
+        reason = "the process that ran it ended without a word (killed, or the machine went down)"
+        connection.executemany(
+            "UPDATE jobs SET status = 'Failed', ended = ?, reason = ?, process = NULL WHERE name = ?",
+            [(_now(), reason, name) for name in dead],
+        )
+    return dead
+
+
+def _alive(process: int | None) -> bool:
+    if process is None:
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
