@@ -28,6 +28,10 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--plain", action="store_true", help="lines instead of a live tree")
     run.add_argument("--json", action="store_true", help="print the outcome as JSON; progress goes to stderr")
     run.add_argument("--root", type=Path, default=None, help="folder with .lockgate (default: the repository's)")
+    up = commands.add_parser("up", help="train with this repository's job, and show verdict, figures and a scored request")
+    up.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="change a value of the job; repeatable")
+    up.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="nodes at once (default: the cores of this machine)")
+    up.add_argument("--plain", action="store_true", help="lines instead of a live tree")
     check = commands.add_parser("check", help="find every mistake in Azure ML pipeline jobs, and run nothing")
     check.add_argument("files", type=Path, nargs="+")
     return parser
@@ -48,12 +52,10 @@ def _run(args: argparse.Namespace) -> int:
     from lockgate.execution.runner import Runner, failure_report
     from lockgate.workspace.store import Store
 
-    if args.jobs < 1:
-        raise UsageError(f"--jobs: found {args.jobs}; allowed: at least 1")
     job = load_job(args.file, [parse_override(text) for text in args.overrides])
     store = Store(args.root or find_root(Path.cwd()))
     watcher = make_watcher(sys.stderr if args.json else sys.stdout, plain=args.plain or args.json)
-    runner = Runner(job, store, watcher, parallel=args.jobs, reuse=not args.rerun)
+    runner = Runner(job, store, watcher, parallel=_at_least_one(args.jobs), reuse=not args.rerun)
     outcome = runner.run()
     if args.json:
         print(json.dumps(outcome.to_dict(), indent=1))
@@ -64,6 +66,21 @@ def _run(args: argparse.Namespace) -> int:
         print(failure_report(runner.view), file=sys.stderr)
         return 1
     return 0
+
+
+def _up(args: argparse.Namespace) -> int:
+    from lockgate.up import TRAINING, up
+
+    root = next((f for f in (Path.cwd(), *Path.cwd().parents) if (f / TRAINING).exists()), None)
+    if root is None:
+        raise UsageError(f"up: found no {TRAINING} here or above; go into a Lockgate repository")
+    return up(root, args.overrides, parallel=_at_least_one(args.jobs), plain=args.plain)
+
+
+def _at_least_one(jobs: int) -> int:
+    if jobs < 1:
+        raise UsageError(f"--jobs: found {jobs}; allowed: at least 1")
+    return jobs
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -89,7 +106,7 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _interrupt)
     args = build_parser().parse_args()
     try:
-        code = {"run": _run, "check": _check}[args.command](args)
+        code = {"run": _run, "up": _up, "check": _check}[args.command](args)
     except LockgateError as error:
         print(error, file=sys.stderr)
         code = error.exit_code

@@ -24,6 +24,9 @@ def _begin() -> None:
     """Import MLflow in the process that will use it."""
     with without("pandas", "polars", "pyarrow"):
         import mlflow.tracking  # noqa: F401
+    run = os.environ.get("MLFLOW_RUN_ID")
+    if run:
+        _client().get_run(run)  # opens the store, which takes a while the first time
 
 
 def _client() -> Any:

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Writes requirements/*.txt again from pyproject.toml, and the pins of data-science/environment/*-conda.yml from them.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. tools/setup.sh
+uv=$(find_uv "$(find_python)")
+lock() {
+  "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+    --no-emit-index-url --no-emit-find-links pyproject.toml --group build "$@" >/dev/null
+}
+lock --group dev --output-file requirements/dev.txt
+lock --constraint requirements/dev.txt --output-file requirements/run.txt
+setup run
+"$PYTHON" tools/write_conda_files.py
