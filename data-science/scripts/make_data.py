@@ -18,7 +18,14 @@ SEED = 20130101
 ROWS = {"data": 30_000, "stage": 8_000, "batch": 5_000}
 MONTHS = {"data": range(1, 9), "stage": (9, 10), "batch": (11,)}
 WEATHER = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib"]
-PLANES = {"year": "plane_year", "manufacturer": "manufacturer", "model": "model", "engines": "engines", "seats": "seats", "engine": "engine"}
+PLANES = {
+    "year": "plane_year",
+    "manufacturer": "manufacturer",
+    "model": "model",
+    "engines": "engines",
+    "seats": "seats",
+    "engine": "engine",
+}
 COLUMNS = [
     "time_hour", "carrier", "flight", "tailnum", "origin", "dest", "distance",
     "sched_dep_time", "sched_arr_time", "dep_delay",

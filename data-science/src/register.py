@@ -63,9 +63,7 @@ def main() -> None:
             print(f"{winner} is kept in its run, but can't be packaged: {judged['reason']}")
         else:
             target: Path = args.package
-            packaged = build_package(
-                target, folders[winner], winner, prepared, args.recipe, args.test, args.evaluation, project, lineage
-            )
+            packaged = build_package(target, folders[winner], winner, prepared, args.recipe, args.test, args.evaluation, project, lineage)
             print(
                 f"package and native model agree on {packaged.rows:,} raw test rows "
                 f"(largest difference {packaged.difference:.1e}); manifest {packaged.manifest_sha256[:12]}"

@@ -22,14 +22,20 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="run an Azure ML pipeline job")
     run.add_argument("file", type=Path, help="YAML file with type: pipeline")
-    run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="change a value of the file; repeatable")
-    run.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="nodes at once (default: the cores of this machine)")
+    run.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="change a value of the file; repeatable"
+    )
+    run.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="nodes at once (default: the cores of this machine)"
+    )
     run.add_argument("--rerun", action="store_true", help="run every node, also unchanged ones")
     run.add_argument("--plain", action="store_true", help="lines instead of a live tree")
     run.add_argument("--json", action="store_true", help="print the outcome as JSON; progress goes to stderr")
     run.add_argument("--root", type=Path, default=None, help="folder with .lockgate (default: the repository's)")
     up = commands.add_parser("up", help="train with this repository's job, and show verdict, figures and a scored request")
-    up.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="change a value of the job; repeatable")
+    up.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="change a value of the job; repeatable"
+    )
     up.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="nodes at once (default: the cores of this machine)")
     up.add_argument("--plain", action="store_true", help="lines instead of a live tree")
     check = commands.add_parser("check", help="find every mistake in Azure ML pipeline jobs, and run nothing")

@@ -1,11 +1,11 @@
 """What can go wrong on the desk, whose mistake it is, and the exit code that says so.
 
-    LockgateError            everything raised on purpose
-    ├── UsageError           the command line is wrong                                        exit 2
-    ├── FileError            files are wrong: one line per mistake, with file, line, column   exit 2
-    ├── UnsupportedError     correct for Azure, but not run on the desk; named                exit 3
-    ├── StateError           the desk's own state does not allow it (an unknown version, …)   exit 4
-    └── RunError             something that was run failed                                    exit 1
+LockgateError            everything raised on purpose
+├── UsageError           the command line is wrong                                        exit 2
+├── FileError            files are wrong: one line per mistake, with file, line, column   exit 2
+├── UnsupportedError     correct for Azure, but not run on the desk; named                exit 3
+├── StateError           the desk's own state does not allow it (an unknown version, …)   exit 4
+└── RunError             something that was run failed                                    exit 1
 """
 
 from __future__ import annotations

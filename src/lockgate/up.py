@@ -70,12 +70,13 @@ def _figures(metrics: dict[str, Any]) -> str:
         columns["champion"] = metrics["champion"]
     heads = [f"{'★ ' if name == metrics['winner'] else ''}{name} ({found['family']})" for name, found in columns.items()]
     widths = [max(len(head), 12) for head in heads]
-    lines = [f"  {f'{metrics["rows"]:,} test rows':<24}" + "  ".join(h.rjust(w) for h, w in zip(heads, widths, strict=True))]
+    rows = f"{metrics['rows']:,} test rows"
+    lines = [f"  {rows:<24}" + "  ".join(h.rjust(w) for h, w in zip(heads, widths, strict=True))]
     names = next(iter(columns.values()))["metrics"]
     for name in names:
         label = f"{name} ({unit})" if unit and name in ("rmse", "mae", "median_absolute_error") else name
         values = [found["metrics"][name]["value"] for found in columns.values()]
-        cells = ["–" if value is None else f"{value:.4g}" for value in values]
+        cells = ["-" if value is None else f"{value:.4g}" for value in values]
         lines.append(f"  {label:<24}" + "  ".join(c.rjust(w) for c, w in zip(cells, widths, strict=True)))
     return "\n".join(lines)
 

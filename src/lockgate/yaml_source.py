@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -112,7 +111,7 @@ def load_yaml(path: Path, name: str | None = None) -> Node:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise FileError([Mistake(Place(shown, line), "found bytes that are not UTF-8; save the file as UTF-8")]) from None
-    return parse_yaml(text, Source(Path(os.path.abspath(path)), shown, text.splitlines()))
+    return parse_yaml(text, Source(path.absolute(), shown, text.splitlines()))
 
 
 def parse_yaml(text: str, source: Source) -> Node:

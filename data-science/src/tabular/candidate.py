@@ -1,9 +1,9 @@
 """A candidate: the folder a trainer writes and a `predict` node reads. An MLflow model that takes features.
 
-    MLmodel  requirements.txt  python_env.yaml  conda.yaml  code/   an MLflow pyfunc, loadable anywhere
-    candidate.json          name, family, trees, settings, leaderboard
-    native/                 the trainer's own model
-    model.onnx              the same model for ONNX Runtime; absent if it can't be exported (export_error in candidate.json)
+MLmodel  requirements.txt  python_env.yaml  conda.yaml  code/   an MLflow pyfunc, loadable anywhere
+candidate.json          name, family, trees, settings, leaderboard
+native/                 the trainer's own model
+model.onnx              the same model for ONNX Runtime; absent if it can't be exported (export_error in candidate.json)
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def write_candidate(folder: Path, model: families.Model, facts: Facts, contract:
         trees = model.trees()
         trees.features = len(facts.features)
         onnx = trees.to_onnx()
-    except Exception as error:  # whatever a library raises, the outcome is the same: not servable, and the gate says so
+    except Exception as error:  # noqa: BLE001 - whatever a library raises, the outcome is the same: not servable, and the gate says so
         facts.export_error = f"{type(error).__name__}: {error}"
     else:
         (folder / "model.onnx").write_bytes(onnx.SerializeToString())

@@ -88,9 +88,7 @@ class Column:
 
     def in_range(self, value: float) -> bool:
         """Whether a number is inside the declared range."""
-        return not (
-            (self.minimum is not None and value < self.minimum) or (self.maximum is not None and value > self.maximum)
-        )
+        return not ((self.minimum is not None and value < self.minimum) or (self.maximum is not None and value > self.maximum))
 
     def read(self, value: object) -> Value:
         """A value of a request, typed.
@@ -109,7 +107,7 @@ class Column:
                 return None
             raise ValueError
         kind = self.type
-        if kind == "number" or kind == "integer":
+        if kind in {"number", "integer"}:
             if type(value) is not float and type(value) is not int:
                 raise ValueError
             try:
@@ -119,9 +117,7 @@ class Column:
             # A comparison with NaN is false, so NaN fails here, as do both infinities.
             if not -math.inf < number < math.inf or (kind == "integer" and number != math.floor(number)):
                 raise ValueError
-            if (self.minimum is not None and number < self.minimum) or (
-                self.maximum is not None and number > self.maximum
-            ):
+            if (self.minimum is not None and number < self.minimum) or (self.maximum is not None and number > self.maximum):
                 raise ValueError
             return number
         if kind == "category":

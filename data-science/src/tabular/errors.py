@@ -1,11 +1,11 @@
 """What can go wrong, and whose mistake it is.
 
-    TabularError                 everything raised on purpose by this library
-    ├── UserError                the user's mistake: one sentence with place, finding, what is allowed, what to do
-    │   ├── ProjectError         project.yml or features.py
-    │   ├── DataError            a data file that breaks the contract
-    │   └── RequestError         a scoring request that breaks the contract (names field and row)
-    └── PackageError             a packaged model that is damaged or was tampered with
+TabularError                 everything raised on purpose by this library
+├── UserError                the user's mistake: one sentence with place, finding, what is allowed, what to do
+│   ├── ProjectError         project.yml or features.py
+│   ├── DataError            a data file that breaks the contract
+│   └── RequestError         a scoring request that breaks the contract (names field and row)
+└── PackageError             a packaged model that is damaged or was tampered with
 """
 
 from __future__ import annotations

@@ -158,9 +158,7 @@ def _evaluated(found: Predictions, project: Project, contract: Contract, columns
     return Evaluated(found.judged.name, found.judged, found.predicted, figures, slices)
 
 
-def _champion(
-    folder: Path, project: Project, contract: Contract, columns: dict[str, Any], actual: NDArray[np.float64]
-) -> Evaluated:
+def _champion(folder: Path, project: Project, contract: Contract, columns: dict[str, Any], actual: NDArray[np.float64]) -> Evaluated:
     """The champion predicts here, from the raw columns, by its own recipe: it needs ONNX Runtime and nothing else."""
     scorer = Scorer(folder)
     if scorer.contract.task != contract.task or scorer.contract.classes != contract.classes:

@@ -106,6 +106,8 @@ class Expression:
             if isinstance(right, Expression) and right.kind != "category":
                 raise TypeError("a category can only be compared with a category or a text")
             return Expression("same_text", (self, right))
+        if isinstance(other, str):
+            raise TypeError(f"{self.label()} is a number; compare it with a number, not the text {other!r}")
         return _numeric("equal", self, other)
 
     def __ne__(self, other: object) -> Expression:  # type: ignore[override]
@@ -141,7 +143,7 @@ class Expression:
         return _numeric("log", self)
 
     def exp(self) -> Expression:
-        """e to the power of the value."""
+        """E to the power of the value."""
         return _numeric("exp", self)
 
     def sin(self) -> Expression:
@@ -297,7 +299,8 @@ def _concat(a: Any, b: Any) -> list[str | None]:
 def _is_missing(a: Any) -> Array:
     if isinstance(a, list):
         return np.array([float(x is None) for x in a], dtype=np.float64)
-    return np.isnan(a).astype(np.float64)
+    missing: Array = np.isnan(a).astype(np.float64)
+    return missing
 
 
 OPERATIONS: Final[dict[str, Callable[..., Any]]] = {

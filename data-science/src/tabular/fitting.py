@@ -18,6 +18,7 @@ from .recipe_frames import FoldTables, source_expression
 
 MAX_LEVELS: Final = 10_000
 """Levels of a category that get a value of their own; rarer ones count as unseen."""
+Table = dict[str, tuple[float, ...]]
 _TOGETHER: Final = 4
 """Columns of training rows held in memory at once."""
 
@@ -39,9 +40,7 @@ class Fitted:
     dropped: dict[str, str] = field(default_factory=dict)
 
 
-def fit(
-    train: nw.LazyFrame[Any], project: Project, derived: dict[str, Expression], *, fold: nw.Expr, rows: int, sha256: str
-) -> Fitted:
+def fit(train: nw.LazyFrame[Any], project: Project, derived: dict[str, Expression], *, fold: nw.Expr, rows: int, sha256: str) -> Fitted:
     """Fit the recipe.
 
     Args:
@@ -97,14 +96,12 @@ def fit(
     return Fitted(Recipe(tuple(numbers), tuple(categories), rows, sha256), folds, profile, dropped)
 
 
-def _fit_number(
-    name: str, source: Expression, values: NDArray[np.float64], rows: int, project: Project
-) -> NumberFeature | str:
+def _fit_number(name: str, source: Expression, values: NDArray[np.float64], rows: int, project: Project) -> NumberFeature | str:
     cleaning = project.cleaning
     if not len(values):
         return "all values are missing"
     missing = rows - len(values)
-    low, high = float(values.min()), float(values.max())
+    low, high = float(np.min(values)), float(np.max(values))
     if low == high and not missing:
         return f"only one value, {low:g}"
     lower = float(np.quantile(values, cleaning.outlier_lower)) if cleaning.outlier_lower > 0 else None
@@ -112,12 +109,7 @@ def _fit_number(
     if lower is not None and upper is not None and lower == upper:
         lower = upper = None  # Nearly constant: clipping would make it constant.
     clipped = values if lower is None and upper is None else np.clip(values, lower, upper)
-    fill: float | None = {
-        "median": lambda: float(np.median(clipped)),
-        "mean": lambda: float(clipped.mean()),
-        "zero": lambda: 0.0,
-        "keep": lambda: None,
-    }[cleaning.missing_numbers]()
+    fill = _fill(clipped, cleaning.missing_numbers)
     shift, scale = 0.0, 1.0
     if project.scaling == "standard":
         shift, scale = float(clipped.mean()), float(clipped.std())
@@ -125,7 +117,7 @@ def _fit_number(
         quartiles = np.quantile(clipped, [0.25, 0.5, 0.75])
         shift, scale = float(quartiles[1]), float(quartiles[2] - quartiles[0])
     elif project.scaling == "minmax":
-        shift, scale = float(clipped.min()), float(clipped.max() - clipped.min())
+        shift, scale = float(np.min(clipped)), float(np.ptp(clipped))
     return NumberFeature(
         name,
         source.to_json(),
@@ -136,6 +128,14 @@ def _fit_number(
         scale if scale > 0 else 1.0,
         indicator=cleaning.indicators and missing > 0,
     )
+
+
+def _fill(values: NDArray[np.float64], method: str) -> float | None:
+    if method == "median":
+        return float(np.median(values))
+    if method == "mean":
+        return float(np.mean(values))
+    return 0.0 if method == "zero" else None
 
 
 def _scores(contract: Contract) -> list[nw.Expr]:
@@ -177,15 +177,15 @@ def _fit_category(
     nothing = np.zeros_like(next(iter(counts.values())))
     absent = counts.get(None, nothing)
     if method == "one_hot":
-        table = {level: tuple(float(level == other) for other in levels) for level in levels}
+        table: Table = {level: tuple(float(level == other) for other in levels) for level in levels}
         zeros = (0.0,) * len(levels)
         return CategoryFeature(json, method, tuple(f"{name}={level}" for level in levels), table, zeros, zeros), []
     if method == "frequency":
-        shares = {level: (float(counts[level][:, 0].sum()) / total,) for level in levels}
-        missing = (float(absent[:, 0].sum()) / total,)
-        return CategoryFeature(json, method, (f"{name}__frequency",), shares, (0.0,), missing), []
+        shares: Table = {level: (float(counts[level][:, 0].sum()) / total,) for level in levels}
+        none = (float(absent[:, 0].sum()) / total,)
+        return CategoryFeature(json, method, (f"{name}__frequency",), shares, (0.0,), none), []
     if method == "ordinal":
-        codes = {level: (float(i),) for i, level in enumerate(levels)}
+        codes: Table = {level: (float(i),) for i, level in enumerate(levels)}
         return CategoryFeature(json, method, (f"{name}__code",), codes, (-1.0,), (-1.0,)), []
 
     def encode(keep: NDArray[np.bool_]) -> tuple[dict[str, tuple[float, ...]], tuple[float, ...], tuple[float, ...]]:

@@ -42,13 +42,11 @@ def check_thresholds(gates: Gates, metrics: Mapping[str, Interval], unit: str) -
     for metric, bound in gates.thresholds.items():
         value = metrics[metric].value
         shown = f" {unit}" if unit and metric in ("rmse", "mae", "median_absolute_error") else ""
-        for limit, ok, word in (
-            (bound.minimum, lambda v, b: v >= b, "at least"),
-            (bound.maximum, lambda v, b: v <= b, "at most"),
-        ):
+        for limit, at_least in ((bound.minimum, True), (bound.maximum, False)):
             if limit is not None:
-                passed = bool(ok(value, limit))
-                sentence = f"{metric} is {value:.4g}{shown}; {'' if passed else 'it must be '}{word} {limit:g}{shown}{' is asked' if passed else ''}"
+                passed = value >= limit if at_least else value <= limit
+                word = "at least" if at_least else "at most"
+                sentence = f"{metric} is {value:.4g}{shown}; {word} {limit:g}{shown} is asked"
                 checks.append(Check("threshold", metric, passed, value, limit, sentence))
     return checks
 

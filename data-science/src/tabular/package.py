@@ -1,11 +1,11 @@
 """The served model: one folder that takes a raw row and gives a prediction, with everything needed to trust it.
 
-    MLmodel  requirements.txt  conda.yaml  python_env.yaml  code/    an MLflow pyfunc
-    contract.json  recipe.json  model.onnx                           what serves: no pickle, no training library
-    native/                                                          the trainer's own model, to compare with
-    input_example.json  expected.json                                a request, and the native model's answers to it
-    profile.json  metrics.json  decision.json  model_card.md         what was known when it was made
-    manifest.json                                                    SHA-256 of every file above
+MLmodel  requirements.txt  conda.yaml  python_env.yaml  code/    an MLflow pyfunc
+contract.json  recipe.json  model.onnx                           what serves: no pickle, no training library
+native/                                                          the trainer's own model, to compare with
+input_example.json  expected.json                                a request, and the native model's answers to it
+profile.json  metrics.json  decision.json  model_card.md         what was known when it was made
+manifest.json                                                    SHA-256 of every file above
 """
 
 from __future__ import annotations
@@ -91,9 +91,7 @@ def build_package(
     return Packaged(folder, sha256, difference, len(table.target))
 
 
-def _prove(
-    folder: Path, columns: dict[str, Any], native: NDArray[np.float64], actual: NDArray[np.float64], contract: Contract
-) -> float:
+def _prove(folder: Path, columns: dict[str, Any], native: NDArray[np.float64], actual: NDArray[np.float64], contract: Contract) -> float:
     """Raw test rows through the package as it lies on disk, against the native model on prep's features."""
     scorer = Scorer(folder)
     result = scorer.predict_features(scorer.recipe.apply(columns)).astype(np.float64)
@@ -138,9 +136,7 @@ def request_value(contract: Contract, name: str, value: Any) -> Any:
     return int(number) if number.is_integer() else number
 
 
-def model_card(
-    project: Project, candidate: Candidate, metrics: dict[str, Any], decision: dict[str, Any], lineage: dict[str, str]
-) -> str:
+def model_card(project: Project, candidate: Candidate, metrics: dict[str, Any], decision: dict[str, Any], lineage: dict[str, str]) -> str:
     """The model card: what it is, what it was judged by, what it needs, what it is not for."""
     contract = project.contract
     unit = contract.target_unit
@@ -173,8 +169,7 @@ def model_card(
         "## Limits",
         "",
         "- It answers only rows that fit the table above; others are refused, never guessed.",
-        "- It was judged on rows like those it was trained on; `profile.json` describes them, and data that have moved "
-        "from it need a new evaluation.",
+        "- It was judged on rows like those that `profile.json` describes; data that have moved need a new evaluation.",
     ]
     if unknown:
         lines.append(f"- Not used, since unknown at prediction: {', '.join(unknown)}.")

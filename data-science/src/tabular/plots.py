@@ -104,7 +104,7 @@ def slice_errors(path: Path, figures: Sequence[SliceFigure], metric: str, unit: 
 def model_comparison(path: Path, figures: Mapping[str, Interval], metric: str, unit: str, note: str) -> Path:
     """The metric of every model with its 95 % interval."""
     figure, axes = _axes(height=max(2.0, 0.5 * len(figures) + 1.1))
-    for position, (name, interval) in enumerate(figures.items()):
+    for position, interval in enumerate(figures.values()):
         axes.barh(position, interval.value, color=COLOURS[position % len(COLOURS)], hatch=HATCHES[position % len(HATCHES)],
                   edgecolor="white", height=0.6)  # fmt: skip
         spread = [[max(0.0, interval.value - interval.low)], [max(0.0, interval.high - interval.value)]]

@@ -110,9 +110,7 @@ def prepare(raw_path: Path, project: Project, features: Path | None, outputs: di
     (recipe_dir / "contract.json").write_text(json.dumps(contract.to_dict(), indent=1) + "\n")
     write_profile(fitted.profile, recipe_dir / "profile.json")
     unknown = tuple(c.name for c in contract.columns if not c.known)
-    prepared = Prepared(
-        {"file": raw.rows, **counts}, findings, fitted.recipe.feature_names, fitted.dropped, sha256, unknown
-    )
+    prepared = Prepared({"file": raw.rows, **counts}, findings, fitted.recipe.feature_names, fitted.dropped, sha256, unknown)
     (recipe_dir / "prep.json").write_text(prepared.to_json())
     return prepared
 
@@ -215,7 +213,7 @@ def _side(frame: pl.LazyFrame, split: Split) -> nw.Expr:
 
 def _counts(frame: pl.LazyFrame, project: Project, path: Path) -> dict[str, int]:
     found = dict(frame.group_by(_SIDE).agg(pl.len()).collect().rows())
-    counts = {side: int(found.get(number, 0)) for number, side in enumerate(SIDES)}
+    counts: dict[str, int] = {side: int(found.get(number, 0)) for number, side in enumerate(SIDES)}
     for side, count in counts.items():
         if count < 2:
             raise DataError(

@@ -46,11 +46,11 @@ def number_profile(values: NDArray[np.float64], rows: int) -> ColumnProfile:
     edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1]))
     shares = _bin_shares(values, edges)
     statistics = {
-        "min": values.min(),
+        "min": np.min(values),
         "mean": values.mean(),
         "std": values.std(),
         "median": np.median(values),
-        "max": values.max(),
+        "max": np.max(values),
     }
     return ColumnProfile(
         rows,

@@ -220,7 +220,7 @@ def _contract(top: Section) -> Contract:
     task = cast("Task", top.choice("task", get_args(Task)))
     target = top.text("target", required=True)
     section = top.section("columns")
-    columns = [_column(section, name) for name in section.keys()]
+    columns = [_column(section, name) for name in section]
     if not columns:
         top.fail("columns", "no column", "at least the target and one feature")
     by_name = {column.name: column for column in columns}
@@ -231,7 +231,8 @@ def _contract(top: Section) -> Contract:
         if name_ not in by_name or name_ == target:
             top.fail("key", repr(name_), "columns other than the target")
     column = by_name.get(target)
-    classes, positive = (), None
+    classes: tuple[str, ...] = ()
+    positive = None
     if column is not None:
         classes, positive = _target(top, task, column)
     missing = top.words("missing_values", MISSING_VALUES)
@@ -365,7 +366,7 @@ def _encodings(s: Section, contract: Contract) -> Encodings:
     names = get_args(Encoding)
     columns = s.section("columns")
     chosen: dict[str, Encoding] = {}
-    for name in columns.keys():
+    for name in columns:
         chosen[name] = cast("Encoding", columns.choice(name, names))
         column = contract.by_name.get(name)
         if column is None or column.type != "category" or name == contract.target:
@@ -389,7 +390,7 @@ def _features(s: Section, contract: Contract) -> Features:
             s.fail("date_parts", repr(part), f"any of {', '.join(get_args(DatePart))}")
     distances = s.section("distances")
     found: list[Distance] = []
-    for name in distances.keys():
+    for name in distances:
         d = distances.section(name)
         ends: list[tuple[str, str]] = []
         for end in ("from", "to"):
@@ -429,7 +430,7 @@ def _search(s: Section, contract: Contract) -> Search:
 def _gates(s: Section, contract: Contract) -> Gates:
     thresholds = s.section("thresholds")
     bounds: dict[str, Bound] = {}
-    for metric in thresholds.keys():
+    for metric in thresholds:
         t = thresholds.section(metric)
         if metric not in METRICS[contract.task]:
             thresholds.fail(metric, repr(metric), f"one of {', '.join(METRICS[contract.task])}")

@@ -101,7 +101,9 @@ def read_raw(path: Path, contract: Contract, limits: Limits, work: Path, *, need
     if missing:
         undeclared = [name for name in header if name not in contract.by_name]
         hint = f"; it has these undeclared ones: {', '.join(undeclared)}" if undeclared else ""
-        raise DataError(f"{path.name}: missing column{'s' * (len(missing) > 1)} {', '.join(missing)}{hint}. Add them to the file, or mend project.yml")
+        raise DataError(
+            f"{path.name}: missing column{'s' * (len(missing) > 1)} {', '.join(missing)}{hint}. Add them to the file, or mend project.yml"
+        )
     copy = work / "typed.parquet"
     try:
         typed(raw(text=False), wanted, contract).sink_parquet(copy)
@@ -169,14 +171,10 @@ def open_raw(path: Path, contract: Contract) -> tuple[list[str], Any]:
 
     def scan_csv(*, text: bool) -> pl.LazyFrame:
         schema: dict[str, Any] = {
-            name: pl.Float64
-            if not text and name in contract.by_name and contract[name].type in ("number", "integer")
-            else pl.String
+            name: pl.Float64 if not text and name in contract.by_name and contract[name].type in ("number", "integer") else pl.String
             for name in header
         }
-        return pl.scan_csv(
-            path, schema=schema, null_values=list(contract.missing_values), row_index_name=ROW, encoding="utf8"
-        )
+        return pl.scan_csv(path, schema=schema, null_values=list(contract.missing_values), row_index_name=ROW, encoding="utf8")
 
     return header, scan_csv
 
@@ -208,7 +206,7 @@ def typed(frame: pl.LazyFrame, columns: Sequence[Column], contract: Contract) ->
         value = pl.when(~stripped.is_in(missing)).then(stripped)
         if c.type == "boolean":
             words = value.str.to_lowercase()
-            parsed = pl.when(words.is_in(TRUE_WORDS)).then(1.0).when(words.is_in(FALSE_WORDS)).then(0.0)
+            parsed: pl.Expr = pl.when(words.is_in(TRUE_WORDS)).then(1.0).when(words.is_in(FALSE_WORDS)).then(0.0)
         elif not text and isinstance(schema[c.name], pl.Datetime | pl.Date):
             moment = pl.col(c.name)
             if getattr(schema[c.name], "time_zone", None):
@@ -268,9 +266,7 @@ def _find(frame: pl.LazyFrame, columns: Sequence[Column], rows: int, limits: Lim
         row, value = frame.filter(test).select(ROW, shown).head(1).collect().row(0)
         example = "" if value is None else shorten(value)
         action = _ACTIONS[kind] if c.missing or kind == "missing_value" else "row left out"
-        findings.append(
-            Finding(kind, c.name, int(count), count / rows, getattr(limits, kind), example, row + first_line, action)
-        )
+        findings.append(Finding(kind, c.name, int(count), count / rows, getattr(limits, kind), example, row + first_line, action))
     return findings
 
 

@@ -31,9 +31,7 @@ class ArrayRecipe:
         self._scale = np.array([n.scale for n in numbers])
         self._scales = bool((self._shift != 0).any() or (self._scale != 1).any())
         self._indicators = np.array([i for i, n in enumerate(numbers) if n.indicator], dtype=np.intp)
-        self._categories = [
-            (compile_arrays(c.source), {**c.table, None: c.missing}, c.unseen, len(c.outputs)) for c in recipe.categories
-        ]
+        self._categories = [(compile_arrays(c.source), {**c.table, None: c.missing}, c.unseen, len(c.outputs)) for c in recipe.categories]
 
     def columns(self, rows: Sequence[Mapping[str, Value]]) -> dict[str, Any]:
         """Columns of typed rows: float64 arrays of shape (n,), NaN where missing; categories as lists."""

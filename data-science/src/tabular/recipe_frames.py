@@ -26,9 +26,7 @@ def feature_expressions(
         fold: with `folds`: an integer expression with each row's fold.
     """
     numbers = [_number(n, contract) for n in recipe.numbers]
-    indicators = [
-        _source(n, contract).is_null().cast(nw.Float32).alias(f"{n.name}__missing") for n in recipe.numbers if n.indicator
-    ]
+    indicators = [_source(n, contract).is_null().cast(nw.Float32).alias(f"{n.name}__missing") for n in recipe.numbers if n.indicator]
     categories = [e for c in recipe.categories for e in _category(c, contract, folds, fold)]
     return [*numbers, *indicators, *categories]
 
@@ -58,9 +56,7 @@ def _number(number: NumberFeature, contract: Contract) -> nw.Expr:
     return (expression if number.fill is not None else expression.fill_null(float("nan"))).alias(number.name)
 
 
-def _category(
-    category: CategoryFeature, contract: Contract, folds: FoldTables | None, fold: nw.Expr | None
-) -> list[nw.Expr]:
+def _category(category: CategoryFeature, contract: Contract, folds: FoldTables | None, fold: nw.Expr | None) -> list[nw.Expr]:
     level = source_expression(category.source, contract)
     if folds is not None and fold is not None and category.outputs[0] in folds:
         return _out_of_fold(category, level, folds[category.outputs[0]], fold)
@@ -81,13 +77,13 @@ def _category(
     return expressions
 
 
-def _out_of_fold(
-    category: CategoryFeature, level: nw.Expr, tables: list[dict[str, tuple[float, ...]]], fold: nw.Expr
-) -> list[nw.Expr]:
+def _out_of_fold(category: CategoryFeature, level: nw.Expr, tables: list[dict[str, tuple[float, ...]]], fold: nw.Expr) -> list[nw.Expr]:
     """Each training row's level, valued by the folds the row is not in."""
     names = ["", *(name for name in category.table if name)]
-    position_of = nw.when(level.is_null()).then(nw.lit(0)).otherwise(
-        level.replace_strict(names, list(range(len(names))), default=0, return_dtype=nw.Int64)
+    position_of = (
+        nw.when(level.is_null())
+        .then(nw.lit(0))
+        .otherwise(level.replace_strict(names, list(range(len(names))), default=0, return_dtype=nw.Int64))
     )
     cell = position_of * len(tables) + fold.cast(nw.Int64)
     expressions = []

@@ -78,32 +78,28 @@ def record(contract: Contract, features: Features, path: Path | None) -> dict[st
 
 
 def _user_features(path: Path, row: Row) -> dict[str, Expression]:
+    spec = importlib.util.spec_from_file_location("features", path)
+    if spec is None or spec.loader is None:
+        raise ProjectError([f"{path.name}: is not a Python file"])
+    module = importlib.util.module_from_spec(spec)
     try:
-        spec = importlib.util.spec_from_file_location("features", path)
-        if spec is None or spec.loader is None:
-            raise ProjectError([f"{path.name}: is not a Python file"])
-        module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         derive = getattr(module, "derive", None)
-        if derive is None:
-            raise ProjectError([f"{path.name}: found no function derive(row); define it and return {{name: expression}}"])
-        result = derive(row)
-    except ProjectError:
-        raise
+        result = derive(row) if derive is not None else None
     except SyntaxError as error:
         raise ProjectError([f"{path.name}:{error.lineno}: {error.msg}"]) from None
-    except Exception as error:  # the user's code may raise anything, and the answer is always its line
+    except Exception as error:  # noqa: BLE001 - the user's code may raise anything, and the answer is always its line
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
         line = frames[-1].lineno if frames else 1
         text = error.args[0] if isinstance(error, KeyError) and error.args else f"{type(error).__name__}: {error}"
         raise ProjectError([f"{path.name}:{line}: {text}"]) from None
+    if derive is None:
+        raise ProjectError([f"{path.name}: found no function derive(row); define it and return {{name: expression}}"])
     if not isinstance(result, Mapping):
         raise ProjectError([f"{path.name}: derive(row) returned {type(result).__name__}; allowed: {{name: expression}}"])
     for name, value in result.items():
         if not isinstance(name, str) or not isinstance(value, Expression):
-            raise ProjectError(
-                [f"{path.name}: derived column {name!r} is {type(value).__name__}; allowed: an expression of row's columns"]
-            )
+            raise ProjectError([f"{path.name}: derived column {name!r} is {type(value).__name__}; allowed: an expression of row's columns"])
         if _size(value) > MAX_NODES:
             raise ProjectError([f"{path.name}: derived column {name!r} has over {MAX_NODES} operations; simplify it"])
     return dict(result)

@@ -24,7 +24,7 @@ def _refuse(found: str, allowed: str) -> RequestError:
     return RequestError([RowProblem(None, None, found, allowed)])
 
 
-class _Twice(ValueError):
+class _TwiceError(ValueError):
     pass
 
 
@@ -32,7 +32,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
-        raise _Twice(next(name for name in names if names.count(name) > 1))
+        raise _TwiceError(next(name for name in names if names.count(name) > 1))
     return found
 
 
@@ -46,7 +46,7 @@ def parse(body: str | bytes) -> list[Any]:
         raise _refuse(f"a body of {len(body):,} bytes", f"at most {MAX_BYTES:,} bytes; send fewer rows, or use the batch endpoint")
     try:
         data = json.loads(body, object_pairs_hook=_unique)
-    except _Twice as error:
+    except _TwiceError as error:
         raise _refuse(f"field {error.args[0]!r} twice in one object", "each field once") from None
     except (ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, json.JSONDecodeError) else type(error).__name__

@@ -76,7 +76,7 @@ def search(data: TrainingData, options: Search, *, begun: float | None = None, p
     random = np.random.default_rng(options.seed)
     trials: list[Trial] = []
     best: tuple[float, Model, Trial] | None = None
-    counts = dict.fromkeys(options.families, 0)
+    counts: dict[str, int] = dict.fromkeys(options.families, 0)
     while True:
         now = time.monotonic()
         family = _next_family(options.families, counts, trials, random, options.metric)
@@ -106,9 +106,7 @@ def search(data: TrainingData, options: Search, *, begun: float | None = None, p
     return Found(best[1], best[2], ordered, time.monotonic() - start)
 
 
-def _next_family(
-    families: Sequence[str], counts: dict[str, int], trials: Sequence[Trial], random: np.random.Generator, metric: str
-) -> str:
+def _next_family(families: Sequence[str], counts: dict[str, int], trials: Sequence[Trial], random: np.random.Generator, metric: str) -> str:
     for family in families:
         if counts[family] == 0:
             return family
@@ -128,7 +126,7 @@ def _try(
         settings = chosen.settings(random, options.metric, count)
         model: Model = chosen.fit(data, dict(settings), Budget(deadline, options.threads, options.seed + number))
         score = METRICS[options.metric](data.validation.target, model.predict(data.validation.features))
-    except Exception as error:  # one library's failure on a strange table must not end the search; it is on the leaderboard
+    except Exception as error:  # noqa: BLE001 - one library's failure on a strange table must not end the search; it is on the leaderboard
         failure = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         return None, Trial(number, family, float("nan"), time.monotonic() - begun, 0, stopped=False, settings=settings, failure=failure)
     seconds = time.monotonic() - begun

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,7 @@ def _masks(item: Slice, columns: dict[str, Any], contract: Contract) -> list[tup
     unit = f" {column.unit}" if column.unit else ""
     edges = [-np.inf, *item.edges, np.inf]
     found = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         if np.isinf(low):
             label = f"below {high:g}{unit}"
         elif np.isinf(high):

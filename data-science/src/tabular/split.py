@@ -33,9 +33,9 @@ def _mix(frame: Frame, state: str, value: nw.Expr, multiplier: int) -> Frame:
     Each half is a column of its own: as one expression, what is used twice would be built twice, in every round again.
     """
     linear = (nw.col(state) + value) % _PRIME * multiplier + 12_345
-    frame = cast("Frame", frame.with_columns((linear % _PRIME).alias(_LINEAR)))
+    frame = frame.with_columns((linear % _PRIME).alias(_LINEAR))
     squared = nw.col(_LINEAR) * ((nw.col(_LINEAR) + multiplier) % _PRIME) % _PRIME
-    return cast("Frame", frame.with_columns(squared.alias(state)))
+    return frame.with_columns(squared.alias(state))
 
 
 def _code(series: nw.Series[Any]) -> nw.Series[Any]:
@@ -87,18 +87,18 @@ def with_hash(frame: Frame, contract: Contract, seeds: dict[str, int]) -> Frame:
         seeds: name of the new column → seed.
     """
     names = contract.key or tuple(c.name for c in contract.columns)
-    texts = [name for name in names if contract[name].type == "category"]
+    texts: list[str] = [name for name in names if contract[name].type == "category"]
     if texts:
         frame = _with_codes(frame, texts)
     values = [value for name in names for value in _integers(name, contract)]
     for column, seed in seeds.items():
         begin = values[0] * 0 + (seed * 7_919 + 1) % _PRIME
-        frame = cast("Frame", frame.with_columns(begin.alias(column)))
+        frame = frame.with_columns(begin.alias(column))
         for position, value in enumerate(values):
             frame = _mix(frame, column, value, _MULTIPLIERS[position % len(_MULTIPLIERS)])
         for multiplier in _MULTIPLIERS[:2]:
             frame = _mix(frame, column, nw.col(column), multiplier)
-    return cast("Frame", frame.drop([_LINEAR, *(f"{_CODE}{name}" for name in texts)]))
+    return frame.drop([_LINEAR, *(f"{_CODE}{name}" for name in texts)])
 
 
 def side_of_hash(value: nw.Expr, split: Split) -> nw.Expr:
@@ -110,11 +110,12 @@ def side_of_hash(value: nw.Expr, split: Split) -> nw.Expr:
 
 def side_of_time(column: str, first: Any, second: Any) -> nw.Expr:
     """0, 1 or 2 by time: before `first`, before `second`, later. A row without a time trains."""
-    return (nw.col(column) >= first).fill_null(False).cast(nw.Int8) + (  # noqa: FBT003 - narwhals' signature
-        nw.col(column) >= second
-    ).fill_null(False).cast(nw.Int8)  # noqa: FBT003
+    later = (nw.col(column) >= first, nw.col(column) >= second)
+    passed = [test.cast(nw.Int8).fill_null(0) for test in later]
+    return passed[0] + passed[1]
 
 
 def fold_of_hash(value: nw.Expr, folds: int) -> nw.Expr:
     """Fold 0 … folds - 1 of a training row for out-of-fold encodings, independent of its side."""
-    return (value // _BUCKETS % folds).cast(nw.Int8)
+    fold: nw.Expr = (value // _BUCKETS % folds).cast(nw.Int8)
+    return fold

@@ -60,7 +60,9 @@ def train_automl(project: Project, options: Search, prepared: Prepared, train: P
     return found
 
 
-def train_forest(project: Project, settings: dict[str, Any], threads: int, prepared: Prepared, train: Path, validation: Path, output: Path) -> None:
+def train_forest(
+    project: Project, settings: dict[str, Any], threads: int, prepared: Prepared, train: Path, validation: Path, output: Path
+) -> None:
     """Fit one random forest with the settings given and write it as a candidate."""
     metric = project.search.metric
     contract = prepared.contract

@@ -74,9 +74,7 @@ class Trees:
         """Start a tree; its root is node 0."""
         self.count += 1
 
-    def _node(
-        self, node: int, feature: int, threshold: float, true: int, false: int, *, missing_true: bool, leaf: bool
-    ) -> None:
+    def _node(self, node: int, feature: int, threshold: float, true: int, false: int, *, missing_true: bool, leaf: bool) -> None:
         self.tree.append(self.count - 1)
         self.node.append(node)
         self.feature.append(feature)

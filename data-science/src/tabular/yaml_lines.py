@@ -63,7 +63,7 @@ class Section:
     def __contains__(self, key: str) -> bool:
         return key in self._nodes
 
-    def keys(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[str]:
         """The keys in the order of the file."""
         return iter(self._nodes)
 
@@ -94,9 +94,7 @@ class Section:
             return default or ""
         return value
 
-    def number(
-        self, key: str, default: float | None = None, *, low: float | None = None, high: float | None = None
-    ) -> float | None:
+    def number(self, key: str, default: float | None = None, *, low: float | None = None, high: float | None = None) -> float | None:
         """A number within an inclusive range."""
         value = self.value(key)
         if key not in self._nodes:
@@ -121,7 +119,7 @@ class Section:
         return value
 
     def flag(self, key: str, *, default: bool) -> bool:
-        """true or false; "yes" in quotes is text, and refused."""
+        """True or false; "yes" in quotes is text, and refused."""
         value = self.value(key)
         if key not in self._nodes:
             return default
@@ -245,5 +243,5 @@ def load_section(path: Path) -> Section:
 def _refuse_aliases(text: str, path: Path) -> None:
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
-            line = event.start_mark.line + 1
+            line = event.start_mark.line + 1 if event.start_mark else 1
             raise ProjectError([f"{path.name}:{line}: YAML aliases are not allowed here; write the value out"])

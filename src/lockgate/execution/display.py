@@ -15,7 +15,7 @@ SYMBOLS: Final[dict[NodeStatus, str]] = {
     "reused": "↺",
     "failed": "✘",
     "canceled": "■",
-    "skipped": "–",
+    "skipped": "-",
 }
 _STYLES: Final[dict[NodeStatus, str]] = {
     "waiting": "dim",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set as AbstractSet
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 
 
 def find_cycle(needs: Mapping[str, AbstractSet[str]]) -> list[str] | None:

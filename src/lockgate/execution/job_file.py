@@ -64,7 +64,9 @@ class _Reader:
         """Note unknown and refused keys of a mapping."""
         for key, value in node.items():
             if key in refused:
-                self.refuse(value, f"key {key!r} of {what} is not supported on the desk; run this file in Azure, or leave the key out", at_key=True)
+                self.refuse(
+                    value, f"key {key!r} of {what} is not supported on the desk; run this file in Azure, or leave the key out", at_key=True
+                )
             elif key not in allowed:
                 near = difflib.get_close_matches(key, allowed, n=1)
                 hint = f"did you mean {near[0]!r}?" if near else f"allowed: {', '.join(sorted(allowed))}"
@@ -91,7 +93,7 @@ class _Reader:
         return node
 
     def boolean(self, parent: Node, key: str, *, default: bool) -> bool:
-        """true or false."""
+        """True or false."""
         node = parent.get(key)
         if node is None:
             return default
@@ -330,7 +332,9 @@ class _Reader:
                 if re.fullmatch(r"azureml:[\w.-]+@[\w.-]+", text):
                     self.fail(node, f"{what}.{name}: found {text!r}; a label can move: name the exact version, azureml:NAME:VERSION")
                 else:
-                    self.refuse(node, f"{what}.{name}: {text!r} is not resolved on the desk yet; allowed here: azureml:NAME:VERSION or a local path")
+                    self.refuse(
+                        node, f"{what}.{name}: {text!r} is not resolved on the desk yet; allowed here: azureml:NAME:VERSION or a local path"
+                    )
                 return None
             return PathInput(kind, None, reference, node)
         if "://" in text:
@@ -358,7 +362,9 @@ class _Reader:
             self.fail(node.get("type") or node, f"jobs.{name}.type: found {kind or 'nothing'!r}; allowed: {', '.join(_NODE_TYPES)}")
             return None
         if kind != "command":
-            self.refuse(node.get("type") or node, f"node {name!r} is of type {kind!r}, which the desk does not run yet; allowed here: command")
+            self.refuse(
+                node.get("type") or node, f"node {name!r} is of type {kind!r}, which the desk does not run yet; allowed here: command"
+            )
             return None
         own = node.get("component")
         if own is None:
@@ -409,11 +415,18 @@ class _Reader:
     def _outputs(self, name: str, node: Node, component: Component) -> None:
         for key, value in self._output_items(node):
             if key not in component.outputs:
-                self.fail(value, f"jobs.{name}.outputs: {key!r} is not an output of {component.name}; outputs are: {', '.join(component.outputs) or 'none'}", at_key=True)
+                self.fail(
+                    value,
+                    f"jobs.{name}.outputs: {key!r} is not an output of {component.name}; outputs are: {', '.join(component.outputs) or 'none'}",
+                    at_key=True,
+                )
             elif value.is_mapping:
                 self.keys(value, ("type", "mode", "description"), f"jobs.{name}.outputs.{key}", refused=("name", "version", "path"))
             elif value.value is not None:
-                self.refuse(value, f"jobs.{name}.outputs.{key}: found {value.describe()}; outputs of the pipeline itself are not kept on the desk yet")
+                self.refuse(
+                    value,
+                    f"jobs.{name}.outputs.{key}: found {value.describe()}; outputs of the pipeline itself are not kept on the desk yet",
+                )
 
     def _variables(self, node: Node) -> dict[str, str]:
         section = self.mapping(node, "environment_variables")
@@ -446,7 +459,10 @@ class _Reader:
                 self.fail(at, f"jobs.{name}.inputs: {key!r} is not an input of {component.name}; inputs are: {declared}", at_key=True)
             elif isinstance(value, Literal):
                 if port.is_data:
-                    self.fail(at, f"jobs.{name}.inputs.{key}: found the text {at.describe()}; allowed: {{type: {port.type}, path: …}} or a binding")
+                    self.fail(
+                        at,
+                        f"jobs.{name}.inputs.{key}: found the text {at.describe()}; allowed: {{type: {port.type}, path: …}} or a binding",
+                    )
                 elif wrong := port.check(value.value):
                     self.fail(at, f"jobs.{name}.inputs.{key}: found {at.describe()}; {wrong}")
             elif isinstance(value, PathInput) and not port.is_data:
@@ -454,7 +470,9 @@ class _Reader:
         for key, port in component.inputs.items():
             if key not in bound and not port.optional and port.default is None:
                 section = node.get("inputs")
-                self.fail(section or node, f"jobs.{name}.inputs: {key!r} ({port.type}) of {component.name} is required and not bound", at_key=True)
+                self.fail(
+                    section or node, f"jobs.{name}.inputs: {key!r} ({port.type}) of {component.name} is required and not bound", at_key=True
+                )
 
 
 def load_job(path: Path, overrides: Sequence[Override] = (), root: Path | None = None) -> PipelineJob:
@@ -480,7 +498,9 @@ def load_job(path: Path, overrides: Sequence[Override] = (), root: Path | None =
         at = kind or top
         found = kind.describe() if kind else "nothing"
         if kind is not None and kind.value in _NODE_TYPES:
-            raise UnsupportedError([at.mistake(f"type: a job of type {found} is not run on the desk yet; allowed here: pipeline", unsupported=True)])
+            raise UnsupportedError(
+                [at.mistake(f"type: a job of type {found} is not run on the desk yet; allowed here: pipeline", unsupported=True)]
+            )
         raise FileError([at.mistake(f"type: found {found}; allowed: pipeline")])
     job = _job(top, path, reader)
     if reader.mistakes:
@@ -508,7 +528,9 @@ def _job(top: Node, path: Path, reader: _Reader) -> PipelineJob:
         _check_bindings(name, item, nodes, known, inputs, top, reader)
     cycle = find_cycle({name: item.needs() for name, item in nodes.items()})
     if cycle and section is not None:
-        reader.fail(section.value[cycle[0]], f"nodes wait for each other in a circle: {' → '.join(cycle)}; take one binding out", at_key=True)
+        reader.fail(
+            section.value[cycle[0]], f"nodes wait for each other in a circle: {' → '.join(cycle)}; take one binding out", at_key=True
+        )
     return PipelineJob(
         path=path,
         name=reader.text(top, "name"),
@@ -566,15 +588,13 @@ def _check_node_output(what: str, at: Node, value: Binding, port: Port | None, s
     if output is None:
         names = ", ".join(source.component.outputs) or "none"
         reader.fail(at, f"{what}: node {value.node!r} has no output {value.name!r}; outputs are: {names}")
-    elif port is not None and not port.is_data:
-        reader.fail(at, f"{what}: output {value.name!r} is a {output.type}; allowed: a {port.type}")
-    elif port is not None and (port.type == "uri_file") != (output.type == "uri_file"):
+    elif (port is not None and not port.is_data) or (port is not None and (port.type == "uri_file") != (output.type == "uri_file")):
         reader.fail(at, f"{what}: output {value.name!r} is a {output.type}; allowed: a {port.type}")
 
 
 def shown(path: Path, root: Path) -> str:
     """A path as people should see it: relative to the root where it is below it."""
-    absolute = Path(os.path.abspath(path))
+    absolute = Path(os.path.normpath(path.absolute()))
     try:
         return str(absolute.relative_to(root.resolve()))
     except ValueError:

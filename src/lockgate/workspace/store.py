@@ -1,12 +1,12 @@
 """Where a workspace lives on disk, and its database.
 
-    .lockgate/
-      mlflow/mlflow.db  mlflow/artifacts/        MLflow's store, shared by all workspaces
-      workspaces/<name>/
-        workspace.db                             what exists (SQLite, WAL)
-        jobs/<job>/<node>/log.txt  outputs/      a folder per job
-        code/<hash>/                             snapshots of `code:` folders
-        models/<name>/<version>/                 registered models
+.lockgate/
+  mlflow/mlflow.db  mlflow/artifacts/        MLflow's store, shared by all workspaces
+  workspaces/<name>/
+    workspace.db                             what exists (SQLite, WAL)
+    jobs/<job>/<node>/log.txt  outputs/      a folder per job
+    code/<hash>/                             snapshots of `code:` folders
+    models/<name>/<version>/                 registered models
 """
 
 from __future__ import annotations

@@ -68,9 +68,7 @@ class CatBoost:
         self._model.save_model(str(folder / _FILE))
 
 
-def _add(
-    trees: Trees, tree: dict[str, Any], scale: float, outputs: int, index: dict[int, int], as_true: dict[int, bool]
-) -> None:
+def _add(trees: Trees, tree: dict[str, Any], scale: float, outputs: int, index: dict[int, int], as_true: dict[int, bool]) -> None:
     """An oblivious tree as a full binary one: level i asks split i, and its answer is bit i of the leaf's number."""
     splits, values = tree["splits"] or [], tree["leaf_values"]
     depth = len(splits)
@@ -129,14 +127,10 @@ def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> CatBoos
         }
     )
     watch = catboost.Pool(data.validation.features, data.validation.target)
-    model.fit(
-        catboost.Pool(data.train.features, data.train.target), eval_set=watch, callbacks=[_Deadline(budget.deadline)]
-    )
+    model.fit(catboost.Pool(data.train.features, data.train.target), eval_set=watch, callbacks=[_Deadline(budget.deadline)])
     return CatBoost(model)
 
 
 def load(folder: Path) -> CatBoost:
     """What `CatBoost.save` wrote."""
     return CatBoost(catboost.CatBoost().load_model(str(folder / _FILE)))
-
-

@@ -84,7 +84,7 @@ def settings(random: np.random.Generator, metric: str, trial: int) -> dict[str, 
     }
 
 
-class _Deadline(xgboost.callback.TrainingCallback):
+class _Deadline(xgboost.callback.TrainingCallback):  # type: ignore[misc] # XGBoost has no types
     def __init__(self, deadline: float | None) -> None:
         super().__init__()
         self._deadline = deadline
