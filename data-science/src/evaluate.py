@@ -29,7 +29,8 @@ def main() -> None:
 
     project = load_project(args.project)
     with Tracking(project.name) as tracking:
-        from tabular.evaluation import draw, evaluate, metrics_document, write_json
+        from tabular.documents import write_json
+        from tabular.evaluation import draw, evaluate, metrics_document
         from tabular.lineage import commit, versions
         from tabular.report import load_prep, render
         from tabular.tables import load_prepared

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from . import families
 from .contract import Contract
+from .documents import to_json, write_json
 from .errors import DataError
 from .mlmodel import write_mlmodel
 from .onnx_session import open_session, run_session
@@ -41,17 +42,7 @@ class Facts:
 
     def to_json(self) -> str:
         """JSON, with what is not a number as null."""
-        return json.dumps(_plain(asdict(self)), indent=1, allow_nan=False) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value
+        return to_json(asdict(self))
 
 
 def write_candidate(folder: Path, model: families.Model, facts: Facts, contract: Contract) -> None:
@@ -66,7 +57,7 @@ def write_candidate(folder: Path, model: families.Model, facts: Facts, contract:
     else:
         (folder / "model.onnx").write_bytes(onnx.SerializeToString())
     (folder / "candidate.json").write_text(facts.to_json())
-    (folder / "contract.json").write_text(json.dumps(contract.to_dict(), indent=1) + "\n")
+    write_json(contract.to_dict(), folder / "contract.json")
     inputs = [{"name": name, "type": "float"} for name in facts.features]
     write_mlmodel(folder, inputs, contract)
 

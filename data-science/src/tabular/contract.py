@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from functools import cached_property
 from typing import Any, Final, Literal, get_args
 
@@ -75,7 +75,7 @@ class Column:
         elif self.type == "boolean":
             words = "true or false"
         elif self.type == "datetime":
-            words = "a date like " + " or ".join(datetime(2013, 1, 31, 14, 5, tzinfo=UTC).strftime(f) for f in self.formats)
+            words = "a date like " + " or ".join(datetime(2013, 1, 31, 14, 5, tzinfo=timezone.utc).strftime(f) for f in self.formats)
         else:
             words = "a whole number" if self.type == "integer" else "a number"
             if self.minimum is not None or self.maximum is not None:
@@ -163,12 +163,12 @@ def parse_datetime(text: str, formats: tuple[str, ...]) -> float:
             if pattern in ISO_FORMATS:
                 if len(text) == 19 + (pattern[-1] == "Z") and pattern != "%Y-%m-%d":
                     if (text[10] == "T") == (pattern[8] == "T") and text[-1].isdigit() == (pattern[-1] != "Z"):
-                        return datetime.fromisoformat(text[:19]).replace(tzinfo=UTC).timestamp()
+                        return datetime.fromisoformat(text[:19]).replace(tzinfo=timezone.utc).timestamp()
                 elif len(text) == 10 and pattern == "%Y-%m-%d" and text[4] == text[7] == "-":
-                    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+                    return datetime.fromisoformat(text).replace(tzinfo=timezone.utc).timestamp()
             else:
                 moment = datetime.strptime(text, pattern)  # noqa: DTZ007 - the zone is set on the next line
-                return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+                return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
         except ValueError:
             continue
     raise ValueError(text)

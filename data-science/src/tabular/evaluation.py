@@ -199,21 +199,6 @@ def metrics_document(evaluation: Evaluation) -> dict[str, Any]:
     return document
 
 
-def write_json(document: Any, path: Path) -> None:
-    """Write JSON; what is not a number becomes null."""
-    path.write_text(json.dumps(_plain(document), indent=1, allow_nan=False) + "\n")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value
-
-
 def draw(evaluation: Evaluation, folder: Path) -> list[tuple[Path, str]]:
     """Draw every plot of the task.
 

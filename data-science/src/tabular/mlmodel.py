@@ -11,7 +11,7 @@ import platform
 import shutil
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,7 +59,7 @@ def write_mlmodel(folder: Path, inputs: Sequence[dict[str, Any]], contract: Cont
         },
         "mlflow_version": importlib.metadata.version("mlflow-skinny"),
         "model_uuid": uuid.uuid4().hex,
-        "utc_time_created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
+        "utc_time_created": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f"),
         "signature": {"inputs": json.dumps(list(inputs)), "outputs": json.dumps(_outputs(contract)), "params": None},
     }
     if (folder / "input_example.json").exists():

@@ -14,7 +14,7 @@ import hashlib
 import json
 import shutil
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
@@ -131,7 +131,7 @@ def request_value(contract: Contract, name: str, value: Any) -> Any:
     if column.type == "boolean":
         return bool(value)
     if column.type == "datetime":
-        return datetime.fromtimestamp(float(value), UTC).strftime(column.formats[0])
+        return datetime.fromtimestamp(float(value), timezone.utc).strftime(column.formats[0])
     number = float(value)
     return int(number) if number.is_integer() else number
 

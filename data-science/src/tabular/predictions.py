@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from .candidate import read_candidate
 from .contract import Contract
+from .documents import write_json
 from .errors import DataError
 from .metrics import METRICS, as_error
 from .onnx_session import open_session, run_session
@@ -93,7 +94,7 @@ def predict_candidate(folder: Path, name: str, test: Path, recipe: Path, metric:
     else:
         columns |= {f"probability_{k}": predicted[:, k] for k in range(predicted.shape[1])}
     pl.DataFrame(columns).write_parquet(output / "predictions.parquet")
-    (output / "predictions.json").write_text(json.dumps(asdict(judged), indent=1, allow_nan=False) + "\n")
+    write_json(asdict(judged), output / "predictions.json")
     return judged
 
 

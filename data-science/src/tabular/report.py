@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ def render(evaluation: Evaluation, plots: Sequence[tuple[Path, str]], prep: dict
         lineage=lineage,
         stability=sorted(evaluation.stability.items(), key=lambda item: -item[1]),
         leaderboards=[m for m in evaluation.candidates if m.judged.leaderboard],
-        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        made=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
     )
 
 

@@ -112,7 +112,8 @@ def side_of_time(column: str, first: Any, second: Any) -> nw.Expr:
     """0, 1 or 2 by time: before `first`, before `second`, later. A row without a time trains."""
     later = (nw.col(column) >= first, nw.col(column) >= second)
     passed = [test.cast(nw.Int8).fill_null(0) for test in later]
-    return passed[0] + passed[1]
+    side: nw.Expr = passed[0] + passed[1]
+    return side
 
 
 def fold_of_hash(value: nw.Expr, folds: int) -> nw.Expr:
