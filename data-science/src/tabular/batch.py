@@ -14,7 +14,7 @@ import polars as pl
 from .contract import Contract
 from .errors import DataError, shorten
 from .raw import BAD, ROW, open_raw, row_tests, typed
-from .recipe_frames import feature_expressions
+from .recipe_frames import apply_recipe
 from .scoring import Scorer
 
 _CHUNK: Final = 100_000
@@ -32,7 +32,6 @@ class BatchScorer:
     def __init__(self, folder: Path, threads: int | None = None) -> None:
         self._scorer = Scorer(folder, threads or len(os.sched_getaffinity(0)))
         self.contract: Contract = self._scorer.contract
-        self._expressions = feature_expressions(self._scorer.recipe_form, self.contract)
 
     def score_file(self, path: str | Path) -> list[str]:
         """A line of JSON per row of a CSV or parquet file, in its order.
@@ -64,7 +63,7 @@ class BatchScorer:
         good = frame.filter(~pl.col(ROW).is_in(list(errors))) if errors else frame
         answers: list[str] = []
         if len(good):
-            features = nw.from_native(good).select(*self._expressions).to_numpy()
+            features = apply_recipe(nw.from_native(good), self._scorer.recipe_form, self.contract).to_numpy()
             predicted = self._scorer.predict_features(np.ascontiguousarray(features, dtype=np.float32))
             answers = self._answers(predicted)
         name = json.dumps(file.name)

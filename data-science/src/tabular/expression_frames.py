@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import narwhals as nw
 
 from .contract import Contract
+from .split import Frame
+
+_TEMPORARY: Final = "__expression_"
 
 
 def _finite(result: nw.Expr) -> nw.Expr:
@@ -30,12 +35,6 @@ def _where(condition: Any, then: Any, otherwise: Any) -> nw.Expr:
     return nw.when(~_lift(condition).is_null()).then(chosen)
 
 
-def _date_part(value: nw.Expr, part: str) -> nw.Expr:
-    names = {"day_of_year": "ordinal_day"}
-    result: nw.Expr = getattr(value.dt, names.get(part, part))()
-    return result.cast(nw.Float64)
-
-
 def _minimum(a: Any, b: Any) -> nw.Expr:
     return _both(a, b, nw.min_horizontal(_lift(a), _lift(b)))
 
@@ -48,12 +47,12 @@ OPERATIONS: Final[dict[str, Callable[..., nw.Expr]]] = {
     "add": lambda a, b: a + b,
     "subtract": lambda a, b: a - b,
     "multiply": lambda a, b: a * b,
-    "divide": lambda a, b: _finite(a / b),
+    "divide": lambda a, b: a / b,
     "floor": lambda a: a.floor(),
     "absolute": lambda a: a.abs(),
-    "sqrt": lambda a: _finite(a.sqrt()),
-    "log": lambda a: _finite(a.log()),
-    "exp": lambda a: _finite(a.exp()),
+    "sqrt": lambda a: a.sqrt(),
+    "log": lambda a: a.log(),
+    "exp": lambda a: a.exp(),
     "sin": lambda a: a.sin(),
     "cos": lambda a: a.cos(),
     "minimum": _minimum,
@@ -63,27 +62,14 @@ OPERATIONS: Final[dict[str, Callable[..., nw.Expr]]] = {
     "where": _where,
     "fill": lambda a, b: a.fill_null(b),
     "is_missing": lambda a: a.is_null().cast(nw.Float64),
-    "date_part": _date_part,
     "same_text": lambda a, b: _both(a, b, (_lift(a) == _lift(b)).cast(nw.Float64)),
     "concat": lambda a, b: nw.concat_str([_lift(a), _lift(b)]),
     "prefix": lambda a, length: a.str.slice(0, int(length)),
 }
-
-
-def frame_expression(tree: Any, contract: Contract) -> Any:
-    """The narwhals expression of the JSON form of an expression.
-
-    Numbers come out as Float64 (null where missing), categories as String. A datetime column used as a number is
-    seconds since 1970 UTC; a boolean is 0 or 1.
-    """
-    if not isinstance(tree, list):
-        return tree
-    operation, *arguments = tree
-    if operation == "column":
-        return typed_column(arguments[0], contract)
-    if operation == "date_part":
-        return _date_part(nw.col(arguments[0][1]), arguments[1])
-    return OPERATIONS[operation](*(frame_expression(argument, contract) for argument in arguments))
+_MADE_FINITE: Final = ("divide", "sqrt", "log", "exp")
+"""Operations whose result can be infinite or NaN, and is then missing."""
+_READ_TWICE: Final = ("minimum", "maximum", "less", "equal", "where", "same_text")
+"""Operations that read an operand more than once."""
 
 
 def typed_column(name: str, contract: Contract) -> nw.Expr:
@@ -94,3 +80,90 @@ def typed_column(name: str, contract: Contract) -> nw.Expr:
     if kind == "datetime":
         return nw.col(name).dt.timestamp("us").cast(nw.Float64) / 1_000_000
     return nw.col(name).cast(nw.Float64)
+
+
+def _date_part(name: str, part: str) -> nw.Expr:
+    result: nw.Expr = getattr(nw.col(name).dt, {"day_of_year": "ordinal_day"}.get(part, part))()
+    return result.cast(nw.Float64)
+
+
+def with_expressions(frame: Frame, trees: Sequence[Any], contract: Contract) -> tuple[Frame, list[nw.Expr]]:
+    """Compute expressions over a typed frame.
+
+    An operand that is read more than once becomes a column of its own first: as one nested expression it would be
+    built, and by some libraries computed, once per reading, and once more per level of nesting.
+
+    Args:
+        frame: typed rows.
+        trees: the JSON forms of expressions.
+        contract: types of the frame's columns.
+
+    Returns:
+        The frame with temporary columns, and one expression over it per tree: Float64, null where missing or not
+        finite; String for a category.
+    """
+    uses: Counter[str] = Counter()
+    for tree in trees:
+        _count(tree, uses, roots=True)
+    builder = _Builder(contract, uses)
+    results = [builder.build(tree, own=_is_operation(tree)) for tree in trees]
+    for stage in builder.stages:
+        frame = frame.with_columns(*stage)
+    return frame, [_lift(result) for result, _ in results]
+
+
+def _is_operation(tree: Any) -> bool:
+    return isinstance(tree, list) and tree[0] not in ("column", "date_part")
+
+
+def _count(tree: Any, uses: Counter[str], *, roots: bool = False) -> None:
+    if not _is_operation(tree):
+        return
+    uses[json.dumps(tree)] += 1
+    if uses[json.dumps(tree)] == 1 or roots:
+        for argument in tree[1:]:
+            _count(argument, uses)
+
+
+class _Builder:
+    """Builds expressions, and the stages of temporary columns they read."""
+
+    def __init__(self, contract: Contract, uses: Counter[str]) -> None:
+        self._contract = contract
+        self._uses = uses
+        self._columns: dict[str, tuple[nw.Expr, int]] = {}
+        self.stages: list[list[nw.Expr]] = []
+
+    def build(self, tree: Any, *, own: bool = False) -> tuple[Any, int]:
+        """An expression, and after how many stages it can be read. With `own`, it becomes a column."""
+        if not isinstance(tree, list):
+            return tree, 0
+        operation, *arguments = tree
+        if operation == "column":
+            return typed_column(arguments[0], self._contract), 0
+        if operation == "date_part":
+            return _date_part(arguments[0][1], arguments[1]), 0
+        key = json.dumps(tree)
+        if key in self._columns:
+            return self._columns[key]
+        twice = operation in _READ_TWICE
+        parts = [self.build(argument, own=twice and _is_operation(argument)) for argument in arguments]
+        stage = max((ready for _, ready in parts), default=0)
+        result = OPERATIONS[operation](*(part for part, _ in parts))
+        if operation in _MADE_FINITE:
+            result, stage = self._column(key + "?", result, stage)
+            result = _finite(result)
+        if own or self._uses[key] > 1:
+            self._columns[key] = self._column(key, result, stage)
+            return self._columns[key]
+        return result, stage
+
+    def _column(self, key: str, result: nw.Expr, stage: int) -> tuple[nw.Expr, int]:
+        if key in self._columns:
+            return self._columns[key]
+        name = f"{_TEMPORARY}{sum(len(made) for made in self.stages)}"
+        while len(self.stages) <= stage:
+            self.stages.append([])
+        self.stages[stage].append(result.alias(name))
+        self._columns[key] = nw.col(name), stage + 1
+        return self._columns[key]

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .contract import Contract
+from .expression_frames import with_expressions
 from .expressions import Expression, column
 from .profile import ColumnProfile, category_profile, number_profile
 from .project import Project
 from .recipe import CategoryFeature, NumberFeature, Recipe
-from .recipe_frames import FoldTables, source_expression
+from .recipe_frames import FoldTables
 
 MAX_LEVELS: Final = 10_000
 """Levels of a category that get a value of their own; rarer ones count as unseen."""
@@ -62,7 +63,8 @@ def fit(train: nw.LazyFrame[Any], project: Project, derived: dict[str, Expressio
     names = list(plain)
     for start in range(0, len(names), _TOGETHER):
         block = names[start : start + _TOGETHER]
-        frame = train.select(*(source_expression(plain[n].to_json(), contract).alias(n) for n in block)).collect()
+        sources_frame, expressions = with_expressions(train, [plain[n].to_json() for n in block], contract)
+        frame = sources_frame.select(*(e.alias(n) for e, n in zip(expressions, block, strict=True))).collect()
         for name in block:
             values = frame[name].to_numpy().astype(np.float64, copy=False)
             values = values[np.isfinite(values)]
@@ -79,7 +81,8 @@ def fit(train: nw.LazyFrame[Any], project: Project, derived: dict[str, Expressio
     for name, expression in sources.items():
         if expression.kind != "category":
             continue
-        counts = _count_levels(train, source_expression(expression.to_json(), contract), fold, scores, project.encodings.folds)
+        levels_frame, (level,) = with_expressions(train, [expression.to_json()], contract)
+        counts = _count_levels(levels_frame, level, fold, scores, project.encodings.folds)
         if name in contract.by_name:
             profile[name] = category_profile({k: float(v[:, 0].sum()) for k, v in counts.items() if k is not None}, rows)
         known = [k for k in counts if k is not None]

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import narwhals as nw
 import numpy as np
@@ -20,12 +20,13 @@ import polars as pl
 
 from .contract import Contract, normalise
 from .errors import DataError
+from .expression_frames import typed_column
 from .fitting import fit
 from .profile import ColumnProfile, read_profile, stability, write_profile
 from .project import Project, Split
 from .raw import ROW, Finding, Raw, findings_table, read_raw, refuse_if_too_many
 from .recipe import Recipe
-from .recipe_frames import FoldTables, feature_expressions, source_expression
+from .recipe_frames import FoldTables, apply_recipe
 from .recording import record
 from .scoring import check_manifest
 from .split import SIDES, fold_of_hash, side_of_hash, side_of_time, with_hash
@@ -233,11 +234,11 @@ def write_side(
     frame: pl.LazyFrame, recipe: Recipe, contract: Contract, folder: Path, *, folds: FoldTables | None, fold: nw.Expr | None
 ) -> None:
     """Write `data.parquet` and `MLTable` of a side: features by the recipe, and the target if the rows have one."""
-    expressions = feature_expressions(recipe, contract, folds=folds, fold=fold)
     lazy = nw.from_native(frame)
+    also = []
     if contract.target in lazy.collect_schema().names():
-        expressions.append(nw.col(contract.target).cast(nw.Float64 if contract.task == "regression" else nw.Int32))
-    lazy.select(*expressions).sink_parquet(str(folder / "data.parquet"))
+        also.append(nw.col(contract.target).cast(nw.Float64 if contract.task == "regression" else nw.Int32))
+    apply_recipe(lazy, recipe, contract, folds=folds, fold=fold, also=also).sink_parquet(str(folder / "data.parquet"))
     (folder / "MLTable").write_text(MLTABLE)
 
 
@@ -259,8 +260,7 @@ def column_stability(frame: pl.LazyFrame, contract: Contract, profile: dict[str,
             pairs = frame.group_by(c.name).len().drop_nulls().collect().rows()
             found[c.name] = stability(reference, {str(k): float(v) for k, v in pairs}, rows)
         elif c.type != "datetime":
-            kind: Any = ["column", c.name]
-            values = lazy.select(source_expression(kind, contract).alias("v")).collect()["v"].drop_nulls().to_numpy()
+            values = lazy.select(typed_column(c.name, contract).alias("v")).collect()["v"].drop_nulls().to_numpy()
             found[c.name] = stability(reference, values, rows)
     return found
 
