@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import narwhals as nw
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from .contract import Contract
 from .errors import DataError, shorten
@@ -59,38 +60,39 @@ class BatchScorer:
 
     def _score(self, frame: pl.DataFrame, file: Path) -> list[str]:
         errors = self._errors(frame)
-        rows = frame[ROW].to_numpy()
         good = frame.filter(~pl.col(ROW).is_in(list(errors))) if errors else frame
-        answers: list[str] = []
+        head = json.dumps({"file": file.name})[:-1] + ', "row": '
+        lines: list[str] = []
         if len(good):
-            features = apply_recipe(nw.from_native(good), self._scorer.recipe_form, self.contract).to_numpy()
+            features = apply_recipe(nw.from_native(good), self._scorer.recipe_form, self.contract).to_native().to_numpy(order="c")
             predicted = self._scorer.predict_features(np.ascontiguousarray(features, dtype=np.float32))
-            answers = self._answers(predicted)
-        name = json.dumps(file.name)
+            lines = self._lines(good[ROW], predicted, head)
         if not errors:
-            head = f'{{"file": {name}, "row": '
-            return [f"{head}{row}, {answer}}}" for row, answer in zip(rows.tolist(), answers, strict=True)]
-        waiting = iter(answers)
+            return lines
         first = 2 if file.suffix != ".parquet" else 0
-        lines = []
-        for row in rows.tolist():
-            if row in errors:
-                line = f', "line": {row + first}' if first else ""
-                lines.append(f'{{"file": {name}, "row": {row}{line}, "error": {json.dumps(errors[row])}}}')
-            else:
-                lines.append(f'{{"file": {name}, "row": {row}, {next(waiting)}}}')
-        return lines
-
-    def _answers(self, predicted: np.ndarray[Any, Any]) -> list[str]:
-        classes = self.contract.classes
-        if not classes:
-            return [f'"prediction": {value!r}' for value in predicted[:, 0].tolist()]
-        labels = [json.dumps(label) for label in classes]
-        chosen = predicted.argmax(axis=1).tolist()
+        waiting = iter(lines)
+        shown = {"file": file.name}
         return [
-            f'"prediction": {labels[k]}, "probabilities": {{{", ".join(f"{n}: {p!r}" for n, p in zip(labels, row, strict=True))}}}'
-            for k, row in zip(chosen, predicted.tolist(), strict=True)
+            json.dumps({**shown, "row": row, **({"line": row + first} if first else {}), "error": errors[row]})
+            if row in errors
+            else next(waiting)
+            for row in frame[ROW].to_list()
         ]
+
+    def _lines(self, rows: pl.Series, predicted: NDArray[np.float32], head: str) -> list[str]:
+        """Lines of JSON, made column by column: a Python loop over rows would take as long as the model."""
+        labels = [json.dumps(label) for label in self.contract.classes]
+        columns = {"row": rows}
+        pieces = [head, ', "prediction": ']
+        if labels:
+            columns["prediction"] = pl.Series([labels[k] for k in predicted.argmax(axis=1).tolist()])
+            columns |= {label: pl.Series(predicted[:, k]).cast(pl.Float64) for k, label in enumerate(labels)}
+            pieces += [(", " if k else ', "probabilities": {') + label + ": " for k, label in enumerate(labels)]
+        else:
+            columns["prediction"] = pl.Series(predicted[:, 0]).cast(pl.Float64)
+        parts = [part for piece, name in zip(pieces, columns, strict=True) for part in (pl.lit(piece), pl.col(name).cast(pl.String))]
+        end = pl.lit("}}" if labels else "}")
+        return pl.DataFrame(columns).select(pl.concat_str(*parts, end)).to_series().to_list()
 
     def _errors(self, frame: pl.DataFrame) -> dict[int, str]:
         """Row → sentence, for the rows that break the contract."""

@@ -8,11 +8,21 @@ a threshold to the other side.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+ROW_ORDER: Final = "row_order"
+"""Key of the ONNX file's metadata that holds `Trees.deciding_features`."""
+_DECIDING: Final = 6
+_TOGETHER: Final = 20
+"""Trees per operator: so few stay in the processor's first cache while a batch goes through them. (Ordered rows through
+20 at a time: 2.4 times the speed of all rows through all trees; one row alone: 3 µs slower.)"""
 
 Mode = Literal["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GT"]
 Transform = Literal["identity", "sigmoid", "softmax", "probability"]
@@ -84,6 +94,56 @@ class Trees:
         self.missing_true.append(int(missing_true))
         self.leaf.append(leaf)
 
+    def deciding_features(self) -> list[int]:
+        """The features that decide most rows' ways, most decisive first: what a batch is best ordered by."""
+        depth: dict[tuple[int, int], int] = {}
+        weight = np.zeros(self.features)
+        for tree, node, feature, true, false, leaf in zip(
+            self.tree, self.node, self.feature, self.true_child, self.false_child, self.leaf, strict=True
+        ):
+            if not leaf:
+                below = depth.get((tree, node), 0) + 1
+                weight[feature] += 0.5**below
+                depth[tree, true] = depth[tree, false] = below
+        return [int(f) for f in np.argsort(-weight, kind="stable")[:_DECIDING] if weight[f] > 0]
+
+    def _ensembles(self, make_node: Callable[..., Any]) -> list[Any]:
+        """Operators of a few trees each, and their sum."""
+        node_starts = np.searchsorted(self.tree, np.arange(0, self.count + _TOGETHER, _TOGETHER))
+        leaf_starts = np.searchsorted(self.leaf_tree, np.arange(0, self.count + _TOGETHER, _TOGETHER))
+        nodes = []
+        for group, (start, end) in enumerate(pairwise(node_starts.tolist())):
+            if group and start == end:
+                continue
+            leaves = slice(*leaf_starts[group : group + 2].tolist())
+            here = slice(start, end)
+            nodes.append(
+                make_node(
+                    "TreeEnsembleRegressor",
+                    ["features"],
+                    [f"sums{group}"],
+                    domain="ai.onnx.ml",
+                    n_targets=self.outputs,
+                    aggregate_function="SUM",
+                    post_transform="NONE",
+                    base_values=[float(b) for b in self.base] if not group else [0.0] * self.outputs,
+                    nodes_treeids=self.tree[here],
+                    nodes_nodeids=self.node[here],
+                    nodes_featureids=self.feature[here],
+                    nodes_values=self.threshold[here],
+                    nodes_modes=["LEAF" if leaf else self.mode for leaf in self.leaf[here]],
+                    nodes_truenodeids=self.true_child[here],
+                    nodes_falsenodeids=self.false_child[here],
+                    nodes_missing_value_tracks_true=self.missing_true[here],
+                    target_treeids=self.leaf_tree[leaves],
+                    target_nodeids=self.leaf_node[leaves],
+                    target_ids=self.leaf_output[leaves],
+                    target_weights=self.leaf_value[leaves],
+                )
+            )
+        names = [node.output[0] for node in nodes]
+        return [*nodes, make_node("Sum", names, ["sums"])]
+
     def to_onnx(self) -> Any:
         """The ONNX model: input `features` (n, features) float32, output `prediction`.
 
@@ -91,30 +151,7 @@ class Trees:
         """
         from onnx import TensorProto, checker, helper
 
-        nodes = [
-            helper.make_node(
-                "TreeEnsembleRegressor",
-                ["features"],
-                ["sums"],
-                domain="ai.onnx.ml",
-                n_targets=self.outputs,
-                aggregate_function="SUM",
-                post_transform="NONE",
-                base_values=[float(b) for b in self.base],
-                nodes_treeids=self.tree,
-                nodes_nodeids=self.node,
-                nodes_featureids=self.feature,
-                nodes_values=self.threshold,
-                nodes_modes=["LEAF" if leaf else self.mode for leaf in self.leaf],
-                nodes_truenodeids=self.true_child,
-                nodes_falsenodeids=self.false_child,
-                nodes_missing_value_tracks_true=self.missing_true,
-                target_treeids=self.leaf_tree,
-                target_nodeids=self.leaf_node,
-                target_ids=self.leaf_output,
-                target_weights=self.leaf_value,
-            )
-        ]
+        nodes = self._ensembles(helper.make_node)
         initializers = []
         width = self.outputs
         if self.transform == "softmax":
@@ -138,5 +175,6 @@ class Trees:
         )
         opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
         model = helper.make_model(graph, producer_name="lockgate", opset_imports=opsets, ir_version=9)
+        helper.set_model_props(model, {ROW_ORDER: json.dumps(self.deciding_features())})
         checker.check_model(model)
         return model
