@@ -115,7 +115,7 @@ def model_comparison(path: Path, figures: Mapping[str, Interval], metric: str, u
     axes.margins(x=0.12)
     axes.grid(axis="y", visible=False)
     axes.set(xlabel=_unit(metric, unit))
-    axes.set_title(f"Models on the same test rows ({note}; bars: 95 % intervals)")
+    axes.set_title(f"Models compared ({note}), with 95 % intervals")
     return _save(figure, path)
 
 

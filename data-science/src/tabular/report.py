@@ -76,6 +76,8 @@ def render(evaluation: Evaluation, plots: Sequence[tuple[Path, str]], prep: dict
         winner=evaluation.winner,
         models=models,
         metrics=metrics,
+        # The square of the first tile says nothing more.
+        tiles=[metric for metric in metrics if metric != "mse"][:4],
         names=_NAMES,
         meanings=_MEANINGS,
         directions={m: direction(m) for m in metrics},
