@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tabular.errors import UserError
 from tabular.project import load_project
 
@@ -65,9 +66,7 @@ def run_train(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[st
     recipe = tmp_path / "recipe"
     recipe.mkdir()
     (recipe / "contract.json").write_text(json.dumps(PROJECT.contract.to_dict()))
-    (recipe / "recipe.json").write_text(
-        json.dumps({"format": 1, "numbers": [], "categories": [], "fitted_rows": 0, "fitted_sha256": ""})
-    )
+    (recipe / "recipe.json").write_text(json.dumps({"format": 1, "numbers": [], "categories": [], "fitted_rows": 0, "fitted_sha256": ""}))
     folders = [f"--{name}={tmp_path / name}" for name in ("train", "validation", "recipe", "model")]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AZURE_")}
     environment |= {"AZURE_CONFIG_DIR": str(tmp_path / "azure"), "HOME": str(tmp_path)}

@@ -23,9 +23,11 @@ def mix(state: np.ndarray, value: np.ndarray, multiplier: int) -> np.ndarray:
 
 
 def row_hash(key: np.ndarray, seed: int) -> np.ndarray:
+    bits = key.astype(np.float64).view(np.uint64)
+    parts = [(bits & np.uint64(0xFFFFFFFF)) % np.uint64(PRIME), (bits >> np.uint64(32)) % np.uint64(PRIME)]
     state = np.full(len(key), (seed * 7_919 + 1) % PRIME)
-    for position, value in enumerate((key % PRIME, key // PRIME % PRIME)):
-        state = mix(state, value, MULTIPLIERS[position])
+    for position, value in enumerate(parts):
+        state = mix(state, value.astype(np.int64), MULTIPLIERS[position])
     for multiplier in MULTIPLIERS[:2]:
         state = mix(state, state, multiplier)
     return state

@@ -88,7 +88,7 @@ def test_a_job_is_given_a_version_by_name(trained):
 
 
 def test_a_model_that_is_not_there_yet_is_said_before_anything_starts(trained):
-    desk, _, before = trained
+    _, _, before = trained
     assert (before.returncode, before.stdout) == (4, "")
     assert before.stderr.startswith("use-job.yml:3:37: workspace 'dev' has no model flights:1; it has: none yet.")
 

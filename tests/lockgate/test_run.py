@@ -138,6 +138,12 @@ def test_set_changes_values_and_binds_an_optional_input(ran, shared):
     assert words(outcome, "bound")[0] == "it's new"
 
 
+def test_a_text_arrives_as_it_was_written(ran, shared):
+    changes = ("inputs.text=0755123", "jobs.after.inputs.text=1.10", "jobs.defaults.inputs.text=no")
+    outcome = shared.outcome("job.yml", *[word for change in changes for word in ("--set", change)])
+    assert [words(outcome, node)[0] for node in ("bound", "after", "defaults")] == ["0755123", "1.10", "no"]
+
+
 def test_a_path_that_set_names_is_not_there_and_nothing_starts(ran, shared):
     done = shared.run("job.yml", "--set", "inputs.table.path=nowhere.csv")
     assert done.returncode == 2

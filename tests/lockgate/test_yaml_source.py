@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -76,14 +77,15 @@ def test_an_alias_stands_for_what_it_names(tmp_path):
     assert top.plain() == {"a": {"b": 1}, "c": {"b": 1}}
 
 
-def test_a_tag_runs_nothing(tmp_path):
+@pytest.mark.parametrize("text", ["a: !!python/object/apply:os.mkdir [{}]\n", "a: !!python/object/new:os.mkdir\n  args: [{}]\n"])
+def test_a_tag_runs_nothing(text, tmp_path):
     marker = tmp_path / "pwned"
-    for text in (f"a: !!python/object/apply:os.mkdir [{marker}]\n", f"a: !!python/object/new:os.mkdir\n  args: [{marker}]\n"):
-        try:
-            load(tmp_path, text)
-        except FileError as error:
-            assert "file.yml:1:" in str(error)
-        assert not marker.exists()
+    with contextlib.suppress(FileError):
+        load(tmp_path, text.format(marker))
+    assert not marker.exists()
+
+
+def test_a_tag_that_names_an_object_is_refused(tmp_path):
     assert "could not determine a constructor" in refused(tmp_path, "a: !!python/name:os.getcwd ''\n")
 
 

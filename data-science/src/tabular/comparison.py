@@ -104,8 +104,9 @@ def compare(
         candidate=function(actual, candidate),
         champion=function(actual, champion),
         change=change(actual, candidate, champion),
-        upper=float(np.quantile(changes, confidence)),
-        low=float(np.quantile(changes, outside)),
-        high=float(np.quantile(changes, 1 - outside)),
+        # Values that came up, not ones in between: a champion without an error makes some of them infinite.
+        upper=float(np.quantile(changes, confidence, method="higher")),
+        low=float(np.quantile(changes, outside, method="lower")),
+        high=float(np.quantile(changes, 1 - outside, method="higher")),
         confidence=confidence,
     )

@@ -19,20 +19,23 @@ def _finite(result: nw.Expr) -> nw.Expr:
     return nw.when(result.is_finite()).then(result)
 
 
-def _both(a: Any, b: Any, result: nw.Expr) -> nw.Expr:
-    """`result` where neither operand is missing."""
-    present = [x.is_null() for x in (a, b) if isinstance(x, nw.Expr)]
-    missing = present[0] if len(present) == 1 else present[0] | present[1]
-    return nw.when(~missing).then(result)
-
-
 def _lift(value: Any) -> nw.Expr:
     return value if isinstance(value, nw.Expr) else nw.lit(value)
 
 
+def _both(a: Any, b: Any, result: nw.Expr) -> nw.Expr:
+    """`result` where both operands are finite numbers; where one is missing, so is the test."""
+    return nw.when(nw.all_horizontal(*(x.is_finite() for x in (a, b) if isinstance(x, nw.Expr)), ignore_nulls=False)).then(result)
+
+
+def _same_text(a: Any, b: Any) -> nw.Expr:
+    present = [~x.is_null() for x in (a, b) if isinstance(x, nw.Expr)]
+    return nw.when(nw.all_horizontal(*present, ignore_nulls=False)).then((_lift(a) == _lift(b)).cast(nw.Float64))
+
+
 def _where(condition: Any, then: Any, otherwise: Any) -> nw.Expr:
     chosen = nw.when(_lift(condition) != 0).then(_lift(then)).otherwise(_lift(otherwise))
-    return nw.when(~_lift(condition).is_null()).then(chosen)
+    return nw.when(_lift(condition).is_finite()).then(chosen)
 
 
 def _minimum(a: Any, b: Any) -> nw.Expr:
@@ -60,15 +63,14 @@ OPERATIONS: Final[dict[str, Callable[..., nw.Expr]]] = {
     "less": lambda a, b: _both(a, b, (_lift(a) < _lift(b)).cast(nw.Float64)),
     "equal": lambda a, b: _both(a, b, (_lift(a) == _lift(b)).cast(nw.Float64)),
     "where": _where,
-    "fill": lambda a, b: a.fill_null(b),
-    "is_missing": lambda a: a.is_null().cast(nw.Float64),
-    "same_text": lambda a, b: _both(a, b, (_lift(a) == _lift(b)).cast(nw.Float64)),
+    "fill": lambda a, b: nw.when(a.is_finite()).then(a).otherwise(b),
+    "same_text": _same_text,
     "concat": lambda a, b: nw.concat_str([_lift(a), _lift(b)]),
     "prefix": lambda a, length: a.str.slice(0, int(length)),
 }
 _MADE_FINITE: Final = ("divide", "sqrt", "log", "exp")
 """Operations whose result can be infinite or NaN, and is then missing."""
-_READ_TWICE: Final = ("minimum", "maximum", "less", "equal", "where", "same_text")
+_READ_TWICE: Final = ("minimum", "maximum", "less", "equal", "where", "same_text", "fill")
 """Operations that read an operand more than once."""
 
 
@@ -149,7 +151,7 @@ class _Builder:
         twice = operation in _READ_TWICE
         parts = [self.build(argument, own=twice and _is_operation(argument)) for argument in arguments]
         stage = max((ready for _, ready in parts), default=0)
-        result = OPERATIONS[operation](*(part for part, _ in parts))
+        result = self._is_missing(parts[0][0], arguments[0]) if operation == "is_missing" else OPERATIONS[operation](*(p for p, _ in parts))
         if operation in _MADE_FINITE:
             result, stage = self._column(key + "?", result, stage)
             result = _finite(result)
@@ -157,6 +159,16 @@ class _Builder:
             self._columns[key] = self._column(key, result, stage)
             return self._columns[key]
         return result, stage
+
+    def _is_missing(self, value: nw.Expr, tree: Any) -> nw.Expr:
+        if self._is_category(tree):
+            return value.is_null().cast(nw.Float64)
+        return 1.0 - value.is_finite().cast(nw.Float64).fill_null(0.0)
+
+    def _is_category(self, tree: Any) -> bool:
+        if tree[0] == "column":
+            return self._contract[tree[1]].type == "category"
+        return tree[0] in ("concat", "prefix")
 
     def _column(self, key: str, result: nw.Expr, stage: int) -> tuple[nw.Expr, int]:
         if key in self._columns:

@@ -6,7 +6,7 @@ over data frames. Both follow the same rules:
 
 - numbers are float64; a missing value is NaN here and null there;
 - an operation with a missing operand gives a missing value (`is_missing` and `fill` are there to deal with it);
-- a result that is not finite (x / 0, log of a negative) is missing;
+- a value that is not finite (x / 0, log of a negative, an overflow) counts as missing;
 - a comparison gives 1.0 or 0.0.
 """
 
@@ -189,6 +189,8 @@ def _numeric(operation: str, *arguments: Operand) -> Expression:
             checked.append(float(argument))
         else:
             raise TypeError(f"{operation} needs columns or finite numbers, not {argument!r}")
+    if not any(isinstance(argument, Expression) for argument in checked):
+        raise TypeError(f"{operation} needs a column; found constants only")
     return Expression(operation, tuple(checked))
 
 
@@ -221,9 +223,10 @@ def great_circle_km(lat1: Operand, lon1: Operand, lat2: Operand, lon2: Operand) 
     not every data frame library has an arcsine and both back-ends must agree.
     """
     radian = math.pi / 180
-    a, b = _as(lat1) * radian, _as(lat2) * radian
-    half_lat, half_lon = (b - a) / 2, (_as(lon2) - _as(lon1)) * (radian / 2)
-    h = half_lat.sin() * half_lat.sin() + a.cos() * b.cos() * half_lon.sin() * half_lon.sin()
+    half_lat, half_lon = (lat2 - lat1) * (radian / 2), (lon2 - lon1) * (radian / 2)
+    sin_lat, sin_lon = _constant_or("sin", half_lat), _constant_or("sin", half_lon)
+    cosines = _constant_or("cos", lat1 * radian) * _constant_or("cos", lat2 * radian)
+    h = _needs_column("great_circle_km", sin_lat * sin_lat + cosines * sin_lon * sin_lon)
     x = minimum(maximum(h, 0.0).sqrt(), 1.0)
     polynomial: Operand = -0.0012624911
     for coefficient in (
@@ -233,8 +236,16 @@ def great_circle_km(lat1: Operand, lon1: Operand, lat2: Operand, lon2: Operand) 
     return 2 * 6371.0088 * (math.pi / 2 - (1 - x).sqrt() * polynomial)
 
 
-def _as(value: Operand) -> Expression:
-    return value if isinstance(value, Expression) else Expression("add", (float(value), 0.0))
+def _constant_or(operation: Literal["sin", "cos"], value: Operand) -> Operand:
+    if isinstance(value, Expression):
+        return _numeric(operation, value)
+    return math.sin(value) if operation == "sin" else math.cos(value)
+
+
+def _needs_column(what: str, value: Operand) -> Expression:
+    if not isinstance(value, Expression):
+        raise TypeError(f"{what} needs a column; found constants only")
+    return value
 
 
 DATE_PARTS: Final = ("year", "month", "day", "weekday", "day_of_year", "hour", "minute")
@@ -243,7 +254,7 @@ DATE_PARTS: Final = ("year", "month", "day", "weekday", "day_of_year", "hour", "
 def _compare(test: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:
     def apply(a: Array, b: Array) -> Array:
         result: Array = test(a, b).astype(np.float64)
-        result[np.isnan(a + b)] = np.nan
+        result[~(np.isfinite(a) & np.isfinite(b))] = np.nan
         return result
 
     return apply
@@ -257,11 +268,11 @@ def _finite(result: Array) -> Array:
 
 
 def _where(condition: Array, then: Array, otherwise: Array) -> Array:
-    return np.where(np.isnan(condition), np.nan, np.where(condition != 0, then, otherwise))
+    return np.where(np.isfinite(condition), np.where(condition != 0, then, otherwise), np.nan)
 
 
 def _date_part(seconds: Array, part: str) -> Array:
-    missing = np.isnan(seconds)
+    missing = ~np.isfinite(seconds)
     whole = np.where(missing, 0, np.floor(seconds)).astype(np.int64)
     days = whole // 86_400
     if part == "hour":
@@ -299,7 +310,7 @@ def _concat(a: Any, b: Any) -> list[str | None]:
 def _is_missing(a: Any) -> Array:
     if isinstance(a, list):
         return np.array([float(x is None) for x in a], dtype=np.float64)
-    missing: Array = np.isnan(a).astype(np.float64)
+    missing: Array = (~np.isfinite(a)).astype(np.float64)
     return missing
 
 
@@ -315,12 +326,12 @@ OPERATIONS: Final[dict[str, Callable[..., Any]]] = {
     "exp": lambda a: _finite(np.exp(a)),
     "sin": np.sin,
     "cos": np.cos,
-    "minimum": np.minimum,
-    "maximum": np.maximum,
+    "minimum": lambda a, b: np.where(np.isfinite(a) & np.isfinite(b), np.minimum(a, b), np.nan),
+    "maximum": lambda a, b: np.where(np.isfinite(a) & np.isfinite(b), np.maximum(a, b), np.nan),
     "less": _compare(np.less),
     "equal": _compare(np.equal),
     "where": _where,
-    "fill": lambda a, b: np.where(np.isnan(a), b, a),
+    "fill": lambda a, b: np.where(np.isfinite(a), a, b),
     "is_missing": _is_missing,
     "date_part": _date_part,
     "same_text": _same_text,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -67,10 +68,13 @@ def check_champion(gates: Gates, comparison: Comparison | None) -> Check:
 
 
 def check_slices(gates: Gates, figures: Sequence[SliceFigure], metric: str) -> list[Check]:
-    """One check of the worst slice that is large enough to be judged."""
+    """A failed check per slice over the limit, or one passed check of the worst.
+
+    Slices with few rows are not judged, nor are those in which the metric is not defined (ROC-AUC with one class).
+    """
     if gates.slice_ratio is None:
         return []
-    judged = [f for f in figures if f.rows >= gates.slice_rows]
+    judged = [f for f in figures if f.rows >= gates.slice_rows and math.isfinite(f.ratio)]
     if not judged:
         return []
     limit = gates.slice_ratio

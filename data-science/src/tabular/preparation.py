@@ -141,8 +141,7 @@ def prepare_stage(raw_path: Path, project: Project, model: Path, output: Path, r
         folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=recipe_dir) as work_name:
         raw = read_raw(raw_path, contract, project.cleaning.limits, Path(work_name), need=[contract.target])
-        frame = raw.frame.filter(pl.col(contract.target).is_not_null())
-        frame = frame.with_columns(_target_index(contract).alias(contract.target))
+        frame = raw.frame.with_columns(_target_index(contract).alias(contract.target))
         refuse_if_too_many(raw.findings, raw_path)
         count = int(frame.select(pl.len()).collect().item())
         if count < 2:
@@ -173,10 +172,10 @@ def _target_index(contract: Contract) -> pl.Expr:
 def _divide(raw: Raw, project: Project, work: Path) -> tuple[pl.LazyFrame, list[Finding]]:
     """Rows with a target, without duplicates, each with its side and hash; written once, since all later passes read them."""
     contract, split = project.contract, project.split
-    present = raw.frame.filter(pl.col(contract.target).is_not_null())
-    hashed = with_hash(nw.from_native(present), contract, {_HASH: split.seed, _SECOND: split.seed + 1}).to_native()
+    hashed = with_hash(nw.from_native(raw.frame), contract, _HASH, seed=split.seed)
+    hashed = with_hash(hashed, contract, _SECOND, seed=split.seed + 1, target=True)
     path = work / "hashed.parquet"
-    hashed.with_columns(_target_index(contract).alias(contract.target)).sink_parquet(path)
+    hashed.to_native().with_columns(_target_index(contract).alias(contract.target)).sink_parquet(path)
     frame = pl.scan_parquet(path)
     findings = list(raw.findings)
     if project.cleaning.duplicates == "drop":

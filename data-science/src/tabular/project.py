@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -210,6 +211,10 @@ def load_project(path: Path) -> Project:
     return project
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,254}")
 
 
@@ -230,6 +235,8 @@ def _contract(top: Section) -> Contract:
     for name_ in key:
         if name_ not in by_name or name_ == target:
             top.fail("key", repr(name_), "columns other than the target")
+        elif not by_name[name_].known:
+            top.fail("key", f"{name_!r}, which is unknown at prediction", "columns that are known; say feature: false of a mere identifier")
     column = by_name.get(target)
     classes: tuple[str, ...] = ()
     positive = None
@@ -283,7 +290,7 @@ def _column(columns: Section, name: str) -> Column:
         elif not (
             isinstance(span, list)
             and len(span) == 2
-            and all(v is None or (isinstance(v, int | float) and not isinstance(v, bool)) for v in span)
+            and all(v is None or _is_number(v) for v in span)
             and not (span[0] is not None and span[1] is not None and span[0] > span[1])
         ):
             s.fail("range", repr(span), "[lowest, highest], either may be null for unbounded")
@@ -325,7 +332,7 @@ def _split(s: Section, contract: Contract) -> Split:
     by = cast('Literal["hash", "time"]', s.choice("by", ("hash", "time"), "hash"))
     column = s.text("column") or None
     if by == "time":
-        dates = [c.name for c in contract.columns if c.type == "datetime"]
+        dates = [c.name for c in contract.columns if c.type == "datetime" and c.known]
         if column not in dates:
             s.fail("column", repr(column), f"a datetime column for a split by time: {', '.join(dates) or 'there is none'}")
     elif column is not None:
@@ -463,7 +470,7 @@ def _slices(top: Section, contract: Contract) -> tuple[Slice, ...]:
         if isinstance(item, Section):
             name = item.text("column", required=True)
             values = item.value("edges") or []
-            if not isinstance(values, list) or not all(isinstance(v, int | float) for v in values) or values != sorted(set(values)):
+            if not isinstance(values, list) or not all(_is_number(v) for v in values) or values != sorted(set(values)):
                 item.fail("edges", repr(values), "rising numbers")
             else:
                 edges = tuple(float(v) for v in values)

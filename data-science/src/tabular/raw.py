@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import polars as pl
 
-from .contract import FALSE_WORDS, SPACES, TRUE_WORDS, Column, Contract, normalise
+from .contract import FALSE_WORDS, ISO_FORMATS, SPACES, TRUE_WORDS, Column, Contract, normalise
 from .errors import DataError, shorten
 from .project import Limits
 
@@ -96,7 +97,12 @@ def read_raw(path: Path, contract: Contract, limits: Limits, work: Path, *, need
         DataError: the file can't be read, a column is missing, or a limit is broken. Nothing is dropped silently.
     """
     header, raw = open_raw(path, contract)
-    wanted = [c for c in contract.columns if (c.known and c.name != contract.target) or c.name in need]
+    # What is needed may not be missing, whatever the contract says of it: a row without a target teaches nothing.
+    wanted = [
+        replace(c, missing=False) if c.name in need else c
+        for c in contract.columns
+        if (c.known and c.name != contract.target) or c.name in need
+    ]
     missing = [c.name for c in wanted if c.name not in header]
     if missing:
         undeclared = [name for name in header if name not in contract.by_name]
@@ -220,6 +226,10 @@ def typed(frame: pl.LazyFrame, columns: Sequence[Column], contract: Contract) ->
 
 
 def _datetime(text: pl.Expr, pattern: str) -> pl.Expr:
+    if pattern in ISO_FORMATS:
+        # As in a request: all digits are there.
+        length = len(datetime(2000, 1, 1, tzinfo=timezone.utc).strftime(pattern))
+        text = pl.when(text.str.len_bytes() == length).then(text)
     if not any(code in pattern for code in ("%H", "%I", "%T", "%R", "%s")):
         return text.str.to_date(pattern, strict=False).cast(pl.Datetime("us"))
     if "%z" in pattern:

@@ -75,7 +75,10 @@ def _split_form(table: dict[str, Any]) -> list[dict[str, Any]]:
             f"input_data with {', '.join(map(repr, table)) or 'nothing'}",
             'either a list of objects or {"columns": [names], "data": [[values], …]}: values without names are not taken',
         )
-    if len(set(map(str, columns))) != len(columns):
+    nameless = next((column for column in columns if not isinstance(column, str)), None)
+    if nameless is not None:
+        raise _refuse(f"{shorten(nameless)} in columns", "names of columns, as texts")
+    if len(set(columns)) != len(columns):
         raise _refuse("a column twice in columns", "each column once")
     problems = [
         RowProblem(number, None, f"{len(row)} values" if isinstance(row, list) else shorten(row), f"{len(columns)} values, as columns has")

@@ -29,13 +29,14 @@ class Scorer:
     Args:
         folder: of the package; its files are compared with `manifest.json` before any is used.
         threads: of ONNX Runtime.
+        compiled: see `check_manifest`.
 
     Raises:
         PackageError: a file is missing, was added or changed.
     """
 
-    def __init__(self, folder: Path, threads: int = 1) -> None:
-        check_manifest(folder)
+    def __init__(self, folder: Path, threads: int = 1, *, compiled: bool = False) -> None:
+        check_manifest(folder, compiled=compiled)
         self.folder = folder
         self.contract = Contract.from_dict(json.loads((folder / "contract.json").read_text()))
         self.recipe_form = Recipe.load(folder / "recipe.json")
@@ -77,8 +78,12 @@ class Scorer:
         return self.answer(typed_rows(parse(body), self.contract))
 
 
-def check_manifest(folder: Path) -> str:
+def check_manifest(folder: Path, *, compiled: bool = False) -> str:
     """Compare a package with its manifest.
+
+    Args:
+        folder: of the package.
+        compiled: whether Python may have left compiled files in `code/`, as it does when MLflow loads a package.
 
     Returns:
         The manifest's SHA-256, which names the package's bytes.
@@ -89,15 +94,20 @@ def check_manifest(folder: Path) -> str:
     path = folder / "manifest.json"
     if not path.exists():
         raise PackageError(f"{folder.name}: has no manifest.json; it is not a model that register.py packaged")
-    listed: dict[str, str] = json.loads(path.read_text())["files"]
-    present = {str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file() and "__pycache__" not in f.parts}
-    present.discard("manifest.json")
-    if present - _ADDED_BY_REGISTRIES != set(listed):
-        wrong = sorted(present - _ADDED_BY_REGISTRIES ^ set(listed))
-        raise PackageError(f"{folder.name}: {wrong[0]} is not as manifest.json lists it; take the model from the registry again")
+    again = "take the model from the registry again"
+    try:
+        listed = dict(json.loads(path.read_bytes())["files"])
+    except (ValueError, KeyError, TypeError):
+        raise PackageError(f"{folder.name}: manifest.json is damaged; {again}") from None
+    present = {str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file()}
+    present = {name for name in present if not (compiled and name.startswith("code/") and "/__pycache__/" in name)}
+    present -= {"manifest.json", *_ADDED_BY_REGISTRIES}
+    if present != set(listed):
+        wrong = sorted(present ^ set(listed))
+        raise PackageError(f"{folder.name}: {wrong[0]} is not as manifest.json lists it; {again}")
     for name, sha256 in listed.items():
         if hashlib.sha256((folder / name).read_bytes()).hexdigest() != sha256:
-            raise PackageError(f"{folder.name}: the bytes of {name} are not those of manifest.json; take the model from the registry again")
+            raise PackageError(f"{folder.name}: the bytes of {name} are not those of manifest.json; {again}")
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -10,6 +10,7 @@ import zlib
 from typing import Any, Final, Literal, TypeVar, cast
 
 import narwhals as nw
+import numpy as np
 
 from .contract import Contract, normalise
 from .project import Split
@@ -22,7 +23,8 @@ SIDES: Final[tuple[Side, ...]] = ("train", "validation", "test")
 _PRIME: Final = 2_147_483_647
 _MULTIPLIERS: Final = (48_271, 69_621, 16_807, 39_373, 742_938_285)
 _BUCKETS: Final = 1_000_000
-_MISSING: Final = 4_294_967_296
+_MISSING: Final = 2_147_483_646
+_PARTS: Final = (0, 1)
 _CODE: Final = "__code_"
 _LINEAR: Final = "__linear"
 
@@ -38,67 +40,70 @@ def _mix(frame: Frame, state: str, value: nw.Expr, multiplier: int) -> Frame:
     return frame.with_columns(squared.alias(state))
 
 
-def _code(series: nw.Series[Any]) -> nw.Series[Any]:
-    """CRC-32 of each text, without case and outer spaces; a missing one gets a code that no text has."""
+def _text_code(series: nw.Series[Any], part: int) -> nw.Series[Any]:
+    """CRC-32 of each text, without case and outer spaces; part 1 of the name reversed, so that two texts differ in one."""
     distinct = series.unique().drop_nulls().to_list()
     if not distinct:
         return series.is_null().cast(nw.Int64) * _MISSING
-    codes = [zlib.crc32(normalise(text).encode()) for text in distinct]
+    keys = [normalise(text)[:: -1 if part else 1] for text in distinct]
+    codes = [zlib.crc32(key.encode()) % _PRIME for key in keys]
     return series.replace_strict(distinct, codes, default=_MISSING, return_dtype=nw.Int64)
 
 
-def _with_codes(frame: Frame, names: list[str]) -> Frame:
+def _number_code(series: nw.Series[Any], part: int) -> nw.Series[Any]:
+    """Half of the bits of each float64, so that any two different numbers differ in one half."""
+    if series.dtype in (nw.Datetime, nw.Date):
+        series = series.dt.timestamp("us")
+    values = series.cast(nw.Float64).to_numpy().astype(np.float64)
+    # -0.0 and 0.0 are one number, and there is one missing.
+    bits = np.where(np.isnan(values), np.nan, values + 0.0).view(np.uint64)
+    code = (bits >> np.uint64(32) if part else bits & np.uint64(0xFFFFFFFF)) % np.uint64(_PRIME)
+    return nw.new_series(series.name, code.astype(np.int64), nw.Int64, backend=series.implementation)
+
+
+def _with_codes(frame: Frame, names: list[str], contract: Contract) -> Frame:
+    """Two integer columns below 2**31 per key column."""
     native = nw.to_native(frame)
+    functions = {name: _text_code if contract[name].type == "category" else _number_code for name in names}
     if "polars" not in type(native).__module__:
         eager: Any = frame
-        return cast("Frame", eager.with_columns(*(_code(eager[name]).alias(f"{_CODE}{name}") for name in names)))
+        codes = [functions[name](eager[name], part).alias(f"{_CODE}{part}_{name}") for name in names for part in _PARTS]
+        return cast("Frame", eager.with_columns(*codes))
     import polars as pl
 
-    def code(series: pl.Series) -> pl.Series:
-        return cast("pl.Series", nw.to_native(_code(nw.from_native(series, series_only=True))))
+    def expression(name: str, part: int) -> pl.Expr:
+        def code(series: pl.Series) -> pl.Series:
+            return cast("pl.Series", nw.to_native(functions[name](nw.from_native(series, series_only=True), part)))
 
-    # Told that it is elementwise, polars runs it batch by batch, in bounded memory.
-    columns = [pl.col(n).map_batches(code, return_dtype=pl.Int64, is_elementwise=True).alias(f"{_CODE}{n}") for n in names]
+        # Told that it is elementwise, polars runs it batch by batch, in bounded memory.
+        return pl.col(name).map_batches(code, return_dtype=pl.Int64, is_elementwise=True).alias(f"{_CODE}{part}_{name}")
+
+    columns = [expression(name, part) for name in names for part in _PARTS]
     return cast("Frame", nw.from_native(cast("Any", native).with_columns(columns)))
 
 
-def _integers(name: str, contract: Contract) -> list[nw.Expr]:
-    """A column's value as non-negative integers below 2**31; missing is a value of its own."""
-    kind = contract[name].type
-    if kind == "category":
-        return [nw.col(f"{_CODE}{name}") % _PRIME]
-    if kind == "datetime":
-        whole = nw.col(name).dt.timestamp("ms").cast(nw.Int64)
-    elif kind == "number":
-        whole = (nw.col(name).cast(nw.Float64) * 1000).floor().cast(nw.Int64)
-    else:
-        whole = nw.col(name).cast(nw.Int64)
-    whole = whole.fill_null(-_PRIME * _PRIME + 1)
-    # Both halves count, so that large values that differ by a multiple of the prime are told apart.
-    return [(whole % _PRIME + _PRIME) % _PRIME, ((whole // _PRIME) % _PRIME + _PRIME) % _PRIME]
-
-
-def with_hash(frame: Frame, contract: Contract, seeds: dict[str, int]) -> Frame:
-    """The frame with one more Int64 column per seed: independent hashes of the row's key, in [0, 2**31 - 1).
+def with_hash(frame: Frame, contract: Contract, column: str, *, seed: int = 0, target: bool = False) -> Frame:
+    """The frame with one more Int64 column: a hash of the row's key, in [0, 2**31 - 1).
 
     Args:
         frame: typed rows (see `raw`), as a narwhals frame, lazy only if it is polars.
-        contract: its `key`, or all its columns if there is none, is what identifies a row.
-        seeds: name of the new column → seed.
+        contract: its `key` is what identifies a row; without one, all columns that are known at prediction are.
+        column: name of the new column.
+        seed: another seed, another independent hash.
+        target: without a key: whether the target counts too. It does for what a duplicate is, not for a row's side.
     """
-    names = contract.key or tuple(c.name for c in contract.columns)
-    texts: list[str] = [name for name in names if contract[name].type == "category"]
-    if texts:
-        frame = _with_codes(frame, texts)
-    values = [value for name in names for value in _integers(name, contract)]
-    for column, seed in seeds.items():
-        begin = values[0] * 0 + (seed * 7_919 + 1) % _PRIME
-        frame = frame.with_columns(begin.alias(column))
-        for position, value in enumerate(values):
-            frame = _mix(frame, column, value, _MULTIPLIERS[position % len(_MULTIPLIERS)])
-        for multiplier in _MULTIPLIERS[:2]:
-            frame = _mix(frame, column, nw.col(column), multiplier)
-    return frame.drop([_LINEAR, *(f"{_CODE}{name}" for name in texts)])
+    names = list(contract.key) or [c.name for c in contract.columns if c.known and c.name != contract.target]
+    if target and not contract.key:
+        names.append(contract.target)
+    frame = _with_codes(frame, names, contract)
+    begin = nw.col(f"{_CODE}0_{names[0]}") * 0 + (seed * 7_919 + 1) % _PRIME
+    frame = frame.with_columns(begin.alias(column))
+    codes = [f"{_CODE}{part}_{name}" for name in names for part in _PARTS]
+    for position, code in enumerate(codes):
+        frame = _mix(frame, column, nw.col(code), _MULTIPLIERS[position % len(_MULTIPLIERS)])
+    for multiplier in _MULTIPLIERS[:2]:
+        frame = _mix(frame, column, nw.col(column), multiplier)
+    return frame.drop([_LINEAR, *codes])
 
 
 def side_of_hash(value: nw.Expr, split: Split) -> nw.Expr:

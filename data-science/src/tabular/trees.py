@@ -30,7 +30,8 @@ Transform = Literal["identity", "sigmoid", "softmax", "probability"]
 
 def floor32(value: float) -> float:
     """The largest float32 not above a double."""
-    single = np.float32(value)
+    with np.errstate(over="ignore"):  # beyond float32 is infinity, which the next line lowers to the largest
+        single = np.float32(value)
     if float(single) > value:
         single = np.nextafter(single, np.float32(-np.inf))
     return float(single)
@@ -78,7 +79,7 @@ class Trees:
             self.leaf_tree.append(self.count - 1)
             self.leaf_node.append(node)
             self.leaf_output.append(output)
-            self.leaf_value.append(value)
+            self.leaf_value.append(float(value))
 
     def begin_tree(self) -> None:
         """Start a tree; its root is node 0."""

@@ -55,6 +55,9 @@ class Section:
         self._key_marks: dict[str, tuple[int, int]] = {}
         self._taken: list[str] = []
         for key, value in node.value if node is not None else ():
+            if not isinstance(key, yaml.ScalarNode):
+                problems.add(_mark(key), f"{name or 'the file'}: found a key that is no text; allowed: a text")
+                continue
             if key.value in self._nodes:
                 problems.add(_mark(key), f"{name}: key {key.value!r} is there twice; remove one")
             self._nodes[key.value] = value
@@ -192,11 +195,24 @@ def _mark(node: yaml.Node) -> tuple[int, int]:
 
 
 def _construct(node: yaml.Node) -> Any:
+    """The plain value of a node; a text where YAML's typing of it fails (a tag of its own, a date that is none)."""
     loader = yaml.SafeLoader("")
     try:
         return loader.construct_document(node)
+    except (yaml.YAMLError, ValueError, TypeError):
+        return _Unreadable(str(node.value) if isinstance(node, yaml.ScalarNode) else node.tag)
     finally:
         loader.dispose()
+
+
+class _Unreadable:
+    """A value that YAML could not type: fits no reader, so each says what it allows."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return repr(self._text)
 
 
 def sub_section(node: yaml.Node, problems: Problems, name: str) -> Section | str | None:
