@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 from lockgate import __version__
@@ -61,7 +60,7 @@ def _run(args: argparse.Namespace) -> int:
     job = load_job(args.file, [parse_override(text) for text in args.overrides])
     store = Store(args.root or find_root(Path.cwd()))
     watcher = make_watcher(sys.stderr if args.json else sys.stdout, plain=args.plain or args.json)
-    runner = Runner(job, store, watcher, parallel=_at_least_one(args.jobs), reuse=not args.rerun)
+    runner = Runner(job, store, watcher, parallel=_at_least_one(args.jobs), reuse=not args.rerun, interrupts=args.interrupts)
     outcome = runner.run()
     if args.json:
         print(json.dumps(outcome.to_dict(), indent=1))
@@ -80,7 +79,7 @@ def _up(args: argparse.Namespace) -> int:
     root = next((f for f in (Path.cwd(), *Path.cwd().parents) if (f / TRAINING).exists()), None)
     if root is None:
         raise UsageError(f"up: found no {TRAINING} here or above; go into a Lockgate repository")
-    return up(root, args.overrides, parallel=_at_least_one(args.jobs), plain=args.plain)
+    return up(root, args.overrides, parallel=_at_least_one(args.jobs), plain=args.plain, interrupts=args.interrupts)
 
 
 def _at_least_one(jobs: int) -> int:
@@ -103,14 +102,16 @@ def _check(args: argparse.Namespace) -> int:
     return code
 
 
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - a signal handler's signature
-    raise KeyboardInterrupt
-
-
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that can't show a sign is no reason to stop a run
     args = build_parser().parse_args()
+    if args.command in ("run", "up"):
+        from lockgate.execution.interrupts import Interrupts
+
+        args.interrupts = Interrupts()
     try:
         code = {"run": _run, "up": _up, "check": _check}[args.command](args)
     except LockgateError as error:

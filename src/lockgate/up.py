@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from lockgate.errors import RunError
 from lockgate.execution.display import make_watcher
+from lockgate.execution.interrupts import Interrupts
 from lockgate.execution.job_file import load_job
 from lockgate.execution.overrides import parse_override
 from lockgate.execution.runner import Outcome, Runner, failure_report
@@ -21,7 +22,7 @@ TRAINING: Final = Path("mlops-pipelines/train/dev-train.yml")
 _SCORE: Final = "import json, sys, score; score.init(); print(json.dumps(score.run(sys.stdin.buffer.read())))"
 
 
-def up(root: Path, overrides: list[str], *, parallel: int, plain: bool) -> int:
+def up(root: Path, overrides: list[str], *, parallel: int, plain: bool, interrupts: Interrupts) -> int:
     """Train, and score the requests of `data-science/data/request.json` with the model registered.
 
     Returns:
@@ -29,7 +30,7 @@ def up(root: Path, overrides: list[str], *, parallel: int, plain: bool) -> int:
     """
     job = load_job(root / TRAINING, [parse_override(text) for text in overrides], root)
     store = Store(root)
-    runner = Runner(job, store, make_watcher(plain=plain), parallel=parallel, reuse=True)
+    runner = Runner(job, store, make_watcher(plain=plain), parallel=parallel, reuse=True, interrupts=interrupts)
     outcome = runner.run()
     if outcome.status != "Completed":
         print(failure_report(runner.view), file=sys.stderr)

@@ -110,7 +110,7 @@ model = mlflow.pyfunc.load_model({str(flight.package)!r})
 request = json.load(open({str(DATA / "request.json")!r}))
 frame = pd.DataFrame(request["input_data"])
 for column in model.metadata.signature.inputs.inputs:
-    if column.type.name == "double":
+    if column.name in ("distance", "dep_delay", "temp"):
         frame[column.name] = frame[column.name].astype("float64")
 print(json.dumps(model.predict(frame)["prediction"].tolist()))
 """

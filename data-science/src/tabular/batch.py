@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .contract import Contract
 from .errors import DataError, shorten
-from .raw import BAD, ROW, open_raw, row_tests, typed
+from .raw import BAD, ROW, line_numbers, open_raw, row_tests, typed
 from .recipe_frames import apply_recipe
 from .scoring import Scorer
 
@@ -69,13 +69,11 @@ class BatchScorer:
             lines = self._lines(good[ROW], predicted, head)
         if not errors:
             return lines
-        first = 2 if file.suffix != ".parquet" else 0
+        begins = line_numbers(file, errors.keys())
         waiting = iter(lines)
         shown = {"file": file.name}
         return [
-            json.dumps({**shown, "row": row, **({"line": row + first} if first else {}), "error": errors[row]})
-            if row in errors
-            else next(waiting)
+            json.dumps({**shown, "row": row, "line": begins[row], "error": errors[row]}) if row in errors else next(waiting)
             for row in frame[ROW].to_list()
         ]
 

@@ -77,6 +77,10 @@ def _outputs(contract: Contract) -> list[dict[str, str]]:
 
 
 def signature_inputs(contract: Contract) -> list[dict[str, Any]]:
-    """The inputs of a served model: one per column of a request, with MLflow's type names."""
-    kinds = {"number": "double", "integer": "double", "category": "string", "boolean": "boolean", "datetime": "string"}
+    """The inputs of a served model: one per column of a request, with MLflow's type names.
+
+    Numbers are "any": MLflow refuses a column of whole numbers where a double is declared, and 589 miles are no mistake.
+    The package checks every value by the contract itself.
+    """
+    kinds = {"number": "any", "integer": "any", "category": "string", "boolean": "boolean", "datetime": "string"}
     return [{"name": c.name, "type": kinds[c.type], "required": not c.missing} for c in contract.inputs]

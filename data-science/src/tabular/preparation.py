@@ -24,7 +24,7 @@ from .expression_frames import typed_column
 from .fitting import fit
 from .profile import ColumnProfile, read_profile, stability, write_profile
 from .project import Project, Split
-from .raw import ROW, Finding, Raw, findings_table, read_raw, refuse_if_too_many
+from .raw import ROW, Finding, Raw, findings_table, line_numbers, read_raw, refuse_if_too_many
 from .recipe import Recipe
 from .recipe_frames import FoldTables, apply_recipe
 from .recording import record
@@ -94,7 +94,7 @@ def prepare(raw_path: Path, project: Project, features: Path | None, outputs: di
     with tempfile.TemporaryDirectory(dir=recipe_dir) as work_name:
         work = Path(work_name)
         raw = read_raw(raw_path, contract, project.cleaning.limits, work, need=[contract.target])
-        sided, findings = _divide(raw, project, work)
+        sided, findings = _divide(raw, project, raw_path, work)
         refuse_if_too_many(findings, raw_path)
         counts = _counts(sided, project, raw_path)
         frame = nw.from_native(sided.filter(pl.col(_SIDE) == 0))
@@ -169,7 +169,7 @@ def _target_index(contract: Contract) -> pl.Expr:
     return target.replace_strict(names, list(range(len(names))), default=None, return_dtype=pl.Float64)
 
 
-def _divide(raw: Raw, project: Project, work: Path) -> tuple[pl.LazyFrame, list[Finding]]:
+def _divide(raw: Raw, project: Project, raw_path: Path, work: Path) -> tuple[pl.LazyFrame, list[Finding]]:
     """Rows with a target, without duplicates, each with its side and hash; written once, since all later passes read them."""
     contract, split = project.contract, project.split
     hashed = with_hash(nw.from_native(raw.frame), contract, _HASH, seed=split.seed)
@@ -179,13 +179,13 @@ def _divide(raw: Raw, project: Project, work: Path) -> tuple[pl.LazyFrame, list[
     frame = pl.scan_parquet(path)
     findings = list(raw.findings)
     if project.cleaning.duplicates == "drop":
-        frame, found = _without_duplicates(frame, raw.rows, project)
+        frame, found = _without_duplicates(frame, raw.rows, project, raw_path)
         findings += found
     sided = nw.from_native(frame).with_columns(_side(frame, split).alias(_SIDE))
     return sided.drop(_SECOND).to_native(), findings
 
 
-def _without_duplicates(frame: pl.LazyFrame, rows: int, project: Project) -> tuple[pl.LazyFrame, list[Finding]]:
+def _without_duplicates(frame: pl.LazyFrame, rows: int, project: Project, path: Path) -> tuple[pl.LazyFrame, list[Finding]]:
     keys = frame.select(pl.col(_HASH) * 2**31 + pl.col(_SECOND)).collect().to_series().to_numpy()
     _, first = np.unique(keys, return_index=True)
     count = len(keys) - len(first)
@@ -196,7 +196,9 @@ def _without_duplicates(frame: pl.LazyFrame, rows: int, project: Project) -> tup
     positions = frame.select(ROW).collect().to_series().to_numpy()[again]
     limit = project.cleaning.limits.duplicate
     names = ", ".join(project.contract.key) or "all columns"
-    finding = Finding("duplicate", names, count, count / rows, limit, "", int(positions.min()) + 2, "first one kept")
+    row = int(positions.min())
+    line = line_numbers(path, {row}).get(row)
+    finding = Finding("duplicate", names, count, count / rows, limit, "", line, "first one kept")
     return frame.filter(~pl.col(ROW).is_in(pl.Series(positions).implode())), [finding]
 
 

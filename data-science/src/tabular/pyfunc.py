@@ -17,7 +17,7 @@ class ServedModel:
     """A packaged model: raw columns in, predictions out."""
 
     def __init__(self, folder: Path) -> None:
-        self._scorer = Scorer(folder, compiled=True)
+        self._scorer = Scorer(folder)
 
     def predict(self, frame: Any, params: Any = None) -> Any:  # noqa: ARG002 - MLflow's signature
         """A data frame with `prediction`, and a probability per class."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -44,7 +45,7 @@ class Finding:
         share: of all rows, 0 to 1.
         limit: largest share allowed.
         example: the first bad value.
-        line: its line in the CSV (the header is line 1), or its row for other files; None if there is none.
+        line: its line in the CSV (the header is line 1), or its row from 1 in other files; None if there is none.
         action: what was done about it.
     """
 
@@ -122,13 +123,50 @@ def read_raw(path: Path, contract: Contract, limits: Limits, work: Path, *, need
     rows = int(frame.select(pl.len()).collect().item())
     if not rows:
         raise DataError(f"{path.name}: found no rows; allowed: at least one below the header")
-    findings = _find(frame, wanted, rows, limits, first_line=2 if path.suffix != ".parquet" else 0)
+    findings = _find(frame, wanted, rows, limits)
+    lines = line_numbers(path, {f.line for f in findings if f.line is not None})
+    findings = [replace(f, line=lines.get(f.line)) if f.line is not None else f for f in findings]
     findings += [
         Finding("undeclared_column", name, rows, 1.0, 1.0, "", None, _ACTIONS["undeclared_column"])
         for name in header
         if name not in contract.by_name
     ]
     return Raw(_clean(frame, wanted), rows, findings)
+
+
+def line_numbers(path: Path, rows: AbstractSet[int]) -> dict[int, int]:
+    """The lines on which 0-based data rows of a CSV begin (the header is line 1); for other files, the rows from 1.
+
+    A quoted value may hold line breaks, so where the file has any quote, its records are counted.
+    """
+    path = _only_file(path)
+    if path.suffix == ".parquet":
+        return {row: row + 1 for row in rows}
+    with path.open("rb") as raw:
+        quoted = any(b'"' in block for block in iter(lambda: raw.read(1 << 20), b""))
+    if not quoted or not rows:
+        return {row: row + 2 for row in rows}
+    found: dict[int, int] = {}
+    with path.open(encoding="utf-8-sig", newline="", errors="replace") as file:
+        reader = csv.reader(file)
+        next(reader, None)
+        begins = reader.line_num + 1
+        for row, _ in enumerate(reader):
+            if row in rows:
+                found[row] = begins
+                if len(found) == len(rows):
+                    break
+            begins = reader.line_num + 1
+    return found
+
+
+def _only_file(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    files = sorted(p for p in path.iterdir() if p.suffix in (".csv", ".parquet"))
+    if len(files) != 1:
+        raise DataError(f"{path}: found {len(files)} CSV or parquet files in the folder; allowed: exactly one")
+    return files[0]
 
 
 def refuse_if_too_many(findings: Sequence[Finding], path: Path) -> None:
@@ -151,11 +189,7 @@ def open_raw(path: Path, contract: Contract) -> tuple[list[str], Any]:
     """
     if not path.exists():
         raise DataError(f"{path}: there is no such file; pass the path of a CSV or parquet file")
-    if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix in (".csv", ".parquet"))
-        if len(files) != 1:
-            raise DataError(f"{path}: found {len(files)} CSV or parquet files in the folder; allowed: exactly one")
-        path = files[0]
+    path = _only_file(path)
     if path.suffix == ".parquet":
         header = pl.scan_parquet(path).collect_schema().names()
 
@@ -263,7 +297,8 @@ def _in_range(c: Column) -> pl.Expr:
     return inside
 
 
-def _find(frame: pl.LazyFrame, columns: Sequence[Column], rows: int, limits: Limits, *, first_line: int) -> list[Finding]:
+def _find(frame: pl.LazyFrame, columns: Sequence[Column], rows: int, limits: Limits) -> list[Finding]:
+    """Findings whose `line` is still the 0-based row."""
     cells = [(c, kind, test) for c in columns for kind, test in row_tests(c).items()]
     if not cells:
         return []
@@ -276,7 +311,7 @@ def _find(frame: pl.LazyFrame, columns: Sequence[Column], rows: int, limits: Lim
         row, value = frame.filter(test).select(ROW, shown).head(1).collect().row(0)
         example = "" if value is None else shorten(value)
         action = _ACTIONS[kind] if c.missing or kind == "missing_value" else "row left out"
-        findings.append(Finding(kind, c.name, int(count), count / rows, getattr(limits, kind), example, row + first_line, action))
+        findings.append(Finding(kind, c.name, int(count), count / rows, getattr(limits, kind), example, row, action))
     return findings
 
 

@@ -29,14 +29,13 @@ class Scorer:
     Args:
         folder: of the package; its files are compared with `manifest.json` before any is used.
         threads: of ONNX Runtime.
-        compiled: see `check_manifest`.
 
     Raises:
         PackageError: a file is missing, was added or changed.
     """
 
-    def __init__(self, folder: Path, threads: int = 1, *, compiled: bool = False) -> None:
-        check_manifest(folder, compiled=compiled)
+    def __init__(self, folder: Path, threads: int = 1) -> None:
+        check_manifest(folder)
         self.folder = folder
         self.contract = Contract.from_dict(json.loads((folder / "contract.json").read_text()))
         self.recipe_form = Recipe.load(folder / "recipe.json")
@@ -78,12 +77,10 @@ class Scorer:
         return self.answer(typed_rows(parse(body), self.contract))
 
 
-def check_manifest(folder: Path, *, compiled: bool = False) -> str:
+def check_manifest(folder: Path) -> str:
     """Compare a package with its manifest.
 
-    Args:
-        folder: of the package.
-        compiled: whether Python may have left compiled files in `code/`, as it does when MLflow loads a package.
+    What Python compiles in `code/` when MLflow loads a package is passed over; serving reads nothing of that folder.
 
     Returns:
         The manifest's SHA-256, which names the package's bytes.
@@ -100,7 +97,7 @@ def check_manifest(folder: Path, *, compiled: bool = False) -> str:
     except (ValueError, KeyError, TypeError):
         raise PackageError(f"{folder.name}: manifest.json is damaged; {again}") from None
     present = {str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file()}
-    present = {name for name in present if not (compiled and name.startswith("code/") and "/__pycache__/" in name)}
+    present = {name for name in present if not (name.startswith("code/") and "/__pycache__/" in name)}
     present -= {"manifest.json", *_ADDED_BY_REGISTRIES}
     if present != set(listed):
         wrong = sorted(present ^ set(listed))

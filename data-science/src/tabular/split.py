@@ -98,7 +98,7 @@ def with_hash(frame: Frame, contract: Contract, column: str, *, seed: int = 0, t
     frame = _with_codes(frame, names, contract)
     begin = nw.col(f"{_CODE}0_{names[0]}") * 0 + (seed * 7_919 + 1) % _PRIME
     frame = frame.with_columns(begin.alias(column))
-    codes = [f"{_CODE}{part}_{name}" for name in names for part in _PARTS]
+    codes: list[str] = [f"{_CODE}{part}_{name}" for name in names for part in _PARTS]
     for position, code in enumerate(codes):
         frame = _mix(frame, column, nw.col(code), _MULTIPLIERS[position % len(_MULTIPLIERS)])
     for multiplier in _MULTIPLIERS[:2]:

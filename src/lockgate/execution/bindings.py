@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+
+from lockgate.execution.shell import BashReader, written
 
 _EXPRESSION: Final = re.compile(r"\$\{\{\s*([^{}]*?)\s*\}\}")
 _OPTIONAL: Final = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
@@ -73,8 +74,16 @@ def references(command: str) -> list[Reference]:
     return found
 
 
-def render_command(command: str, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> str:
-    """The command with every value in its place, quoted for bash so that no value can be more than a word.
+@dataclass(frozen=True)
+class Rendered:
+    """A command as bash gets it, and the variables that hold its values."""
+
+    command: str
+    variables: dict[str, str]
+
+
+def render_command(command: str, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> Rendered:
+    """The command with every value in its place, each as one word whatever is in it (see `shell`).
 
     A `$[[…]]` part is kept only if every input in it has a value.
     """
@@ -84,38 +93,28 @@ def render_command(command: str, inputs: Mapping[str, str], outputs: Mapping[str
         return match[1] if all(name in inputs for name in names) else ""
 
     command = _OPTIONAL.sub(keep, command)
+    reader = BashReader()
     parts: list[str] = []
-    quote = ""
+    variables: dict[str, str] = {}
     position = 0
     for match in _EXPRESSION.finditer(command):
-        quote = _scan(command[position : match.start()], quote)
-        parts.append(command[position : match.start()])
         own = _OWN.fullmatch(match[1])
-        values = inputs if own and own[1] == "inputs" else outputs
-        value = values[own[2]] if own else match[0]
-        parts.append(_quoted(value, quote))
+        if own is None:
+            continue
+        kind, name = own[1], own[2]
+        value = (inputs if kind == "inputs" else outputs)[name]
+        text = command[position : match.start()]
+        reader.read(text)
+        variable = f"LOCKGATE_{kind[:-1].upper()}_{name}"
+        variables[variable] = value
+        parts += [text, written(reader.state, variable, value)]
+        reader.value()
         position = match.end()
-    return "".join([*parts, command[position:]])
+    return Rendered("".join([*parts, command[position:]]), variables)
 
 
-def _scan(text: str, quote: str) -> str:
-    """The quote (", ' or none) that is open after a piece of bash."""
-    skip = False
-    for character in text:
-        if skip:
-            skip = False
-        elif character == "\\" and quote != "'":
-            skip = True
-        elif quote:
-            quote = "" if character == quote else quote
-        elif character in "\"'":
-            quote = character
-    return quote
-
-
-def _quoted(value: str, quote: str) -> str:
-    if quote == '"':
-        return re.sub(r'([\\"$`])', r"\\\1", value)
-    if quote == "'":
-        return value.replace("'", "'\"'\"'")
-    return shlex.quote(value)
+def unclosed(command: str) -> int | None:
+    """The offset of a `${{` that no `}}` closes; None if there is none."""
+    rest = _EXPRESSION.sub(lambda match: " " * len(match[0]), command)
+    position = rest.find("${{")
+    return None if position < 0 else position

@@ -114,7 +114,9 @@ class LiveTree:
             line.append(node.detail, style="" if node.status == "failed" else "dim")
             line.no_wrap, line.overflow = True, "ellipsis"
             lines.append(line)
-        self._live.update(Text("\n").join(lines), refresh=True)
+        tree = Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
+        tree.no_wrap, tree.overflow = True, "ellipsis"
+        self._live.update(tree, refresh=True)
         self._drawn = time.monotonic()
 
 

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from graphlib import TopologicalSorter
+
+
+def in_order(needs: Mapping[str, AbstractSet[str]]) -> list[str]:
+    """Every node after all it waits for. There may be no cycle."""
+    return list(TopologicalSorter(needs).static_order())
 
 
 def find_cycle(needs: Mapping[str, AbstractSet[str]]) -> list[str] | None:

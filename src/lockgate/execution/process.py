@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 _GRACE: Final = 5.0
 """Seconds between asking a process group to end and ending it."""
+_POLL: Final = 0.02
 _PR_SET_PDEATHSIG: Final = 1
+_CONTROL: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]")
 
 
 class Running:
     """A command that is running."""
 
-    def __init__(self, command: str, folder: Path, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, command: str, folder: Path, environment: Mapping[str, str], log: Path, mark: str) -> None:
+        """Start it. `mark` is a `NAME=value` of its environment that no other command has."""
+        self._mark = mark
         log.parent.mkdir(parents=True, exist_ok=True)
         self.log = log
         self.begun = time.monotonic()
@@ -45,20 +50,20 @@ class Running:
         """How long it has been running."""
         return time.monotonic() - self.begun
 
-    def stop(self) -> None:
-        """End the process and all it started: asked first, made to after a few seconds."""
+    def ask(self) -> None:
+        """Ask all of the group to end."""
         self._signal(signal.SIGTERM)
-        try:
-            self._process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            pass  # The next line ends it.
-        # Also when the first process has ended: what it started may not have.
+
+    def kill(self) -> None:
+        """End the process and all it started, also what has left its group."""
         self._signal(signal.SIGKILL)
+        end_marked(self._mark)
         self._process.wait()
 
     def sweep(self) -> None:
         """After the command's end: end what it left behind."""
         self._signal(signal.SIGKILL)
+        end_marked(self._mark)
 
     def _signal(self, number: int) -> None:
         try:
@@ -67,7 +72,7 @@ class Running:
             pass  # All of the group has ended.
 
     def last_line(self) -> str:
-        """The last line of its log that is not empty, without a terminal's control codes."""
+        """The last line of its log that is not empty."""
         lines = tail(self.log, 1)
         return lines[-1] if lines else ""
 
@@ -77,8 +82,30 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
+def stop_all(commands: Sequence[Running], hurry: Callable[[], bool]) -> None:
+    """End commands: all are asked first, and made to after a few seconds, or when somebody is in a hurry."""
+    for command in commands:
+        command.ask()
+    deadline = time.monotonic() + _GRACE
+    while time.monotonic() < deadline and not hurry() and any(command.poll() is None for command in commands):
+        time.sleep(_POLL)
+    for command in commands:
+        command.kill()
+
+
+def end_marked(mark: str) -> None:
+    """Linux: end every process whose environment has `mark`, as a daemon has that a command started."""
+    wanted = mark.encode()
+    for folder in Path("/proc").glob("[0-9]*") if sys.platform == "linux" else ():
+        try:
+            if wanted in (folder / "environ").read_bytes().split(b"\0"):
+                os.kill(int(folder.name), signal.SIGKILL)
+        except (OSError, ValueError):
+            continue  # It has ended, or is not ours.
+
+
 def tail(log: Path, count: int) -> list[str]:
-    """The last lines of a log that are not empty."""
+    """The last lines of a log that are not empty, without a terminal's control codes."""
     try:
         with log.open("rb") as stream:
             stream.seek(0, os.SEEK_END)
@@ -86,5 +113,5 @@ def tail(log: Path, count: int) -> list[str]:
             data = stream.read()
     except OSError:
         return []
-    text = data.decode(errors="replace").replace("\r", "\n")
+    text = _CONTROL.sub("", data.decode(errors="replace").replace("\r", "\n"))
     return [line.rstrip() for line in text.split("\n") if line.strip()][-count:]

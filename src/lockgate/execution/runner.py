@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import compileall
 import hashlib
 import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -16,22 +17,35 @@ from lockgate.errors import RunError, StateError
 from lockgate.execution.bindings import NodeOutput, ParentInput, references, render_command
 from lockgate.execution.environments import pin_differences
 from lockgate.execution.events import JobView, NodeStatus, NodeView, Watcher
-from lockgate.execution.process import Running, tail
+from lockgate.execution.graph import in_order
+from lockgate.execution.interrupts import Interrupts
+from lockgate.execution.process import Running, end_marked, stop_all, tail
 from lockgate.execution.specification import Literal, PathInput, PipelineJob, PipelineNode, Port, Value
 from lockgate.workspace import jobs, models
 from lockgate.workspace.content import Hasher, ignore_patterns, list_files
 from lockgate.workspace.store import Store, dumps
 
 _POLL: Final = 0.05
-_REUSE_FORMAT: Final = "2"
+_REUSE_FORMAT: Final = "3"
 
 
 @dataclass
 class Resolved:
-    """An input with its value: what the command gets, and what stands for its content in a comparison."""
+    """An input with its value.
+
+    Attributes:
+        value: what the command gets.
+        content: what stands for it in a comparison.
+        text: a literal as it was written, which is what an input of type string gets.
+    """
 
     value: str
     content: str
+    text: str | None = None
+
+    def for_port(self, port: Port) -> Resolved:
+        """As a port of a type gets it."""
+        return Resolved(self.text, self.text) if port.type == "string" and self.text is not None else self
 
 
 @dataclass
@@ -87,14 +101,19 @@ class Runner:
         watcher: is told what happens.
         parallel: how many nodes may run at once.
         reuse: whether results of unchanged nodes are used again.
+        interrupts: looked at between steps.
     """
 
-    def __init__(self, job: PipelineJob, store: Store, watcher: Watcher, *, parallel: int, reuse: bool) -> None:
+    def __init__(
+        self, job: PipelineJob, store: Store, watcher: Watcher, *, parallel: int, reuse: bool, interrupts: Interrupts
+    ) -> None:
         self._job = job
         self._store = store
         self._watcher = watcher
         self._parallel = parallel
-        self._reuse = reuse
+        self._reuse = reuse and not job.force_rerun
+        self._interrupts = interrupts
+        self._unwatched = False
         self._name = jobs.new_job_name()
         self._folder = store.job_folder(self._name)
         self._hasher = Hasher(store.folder / "hashes.json")
@@ -117,10 +136,11 @@ class Runner:
         begun = time.monotonic()
         inputs = {name: self._resolve_own(value) for name, value in self._job.inputs.items()}
         self._check_models()
-        jobs.mark_dead_jobs(self._store)
+        for dead in jobs.mark_dead_jobs(self._store):
+            end_marked(f"AZUREML_ROOT_RUN_ID={dead}")
         jobs.create_job(self._store, self._name, self._job.display_name, self._job.experiment, str(self._job.path))
         self._note_differences()
-        self._watcher.begin(self._view)
+        self._tell(lambda: self._watcher.begin(self._view))
         status: jobs.Status = "Failed"
         reason: str | None = "the desk failed"
         try:
@@ -128,20 +148,29 @@ class Runner:
             failed = [v.name for v in self._view.nodes.values() if v.status == "failed"]
             status = "Failed" if failed else "Completed"
             reason = f"failed: {', '.join(failed)}" if failed else None
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, BrokenPipeError):
             status, reason = "Canceled", "interrupted"
             raise
         finally:
+            stop_all([started.process for started in self._started.values()], lambda: self._interrupts.count > 1)
             for started in list(self._started.values()):
-                started.process.stop()
                 self._finish(started, "canceled", "stopped")
             self._end_parent(status)
             jobs.end_job(self._store, self._name, status, reason)
             self._hasher.save()
             self._outcome.status = status
             self._outcome.seconds = time.monotonic() - begun
-            self._watcher.end(self._view)
+            self._tell(lambda: self._watcher.end(self._view))
         return self._outcome
+
+    def _tell(self, what: Callable[[], None]) -> None:
+        """Tell the watcher. Once nobody listens any more, the loop ends; the cleaning up goes on all the same."""
+        if self._unwatched:
+            return
+        try:
+            what()
+        except OSError:
+            self._unwatched = True
 
     # Inputs -----------------------------------------------------------------------------------------------------------
 
@@ -157,7 +186,7 @@ class Runner:
                 raise RunError(f"{value.node.place}: has neither path nor reference")
             return Resolved(str(value.path), self._hasher.tree(value.path))
         if isinstance(value, Literal):
-            return Resolved(_text(value.value), _text(value.value))
+            return Resolved(_text(value.value), _text(value.value), value.text)
         raise RunError("a pipeline's own input can't be bound")
 
     def _check_models(self) -> None:
@@ -175,12 +204,12 @@ class Runner:
                 if port.default is not None:
                     found[name] = Resolved(_text(port.default), _text(port.default))
             elif isinstance(value, ParentInput):
-                found[name] = own[value.name]
+                found[name] = own[value.name].for_port(port)
             elif isinstance(value, NodeOutput):
                 path = self._outcome.outputs[value.node][value.name]
                 found[name] = Resolved(str(path), self._content_of(value, path))
             else:
-                found[name] = self._resolve_own(value)
+                found[name] = self._resolve_own(value).for_port(port)
         return found
 
     def _content_of(self, output: NodeOutput, path: Path) -> str:
@@ -198,10 +227,13 @@ class Runner:
             if not target.exists():
                 temporary = target.with_name(f".{target.name}.{os.getpid()}")
                 shutil.rmtree(temporary, ignore_errors=True)
+                temporary.mkdir(parents=True)
                 for file in list_files(code, ignore):
                     copy = temporary / file.relative_to(code)
                     copy.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(file, copy)
+                    shutil.copy2(file, copy)
+                # Compiled once here, not by every node in its copy; what can't be compiled fails where it is used.
+                compileall.compile_dir(temporary, quiet=2, stripdir=temporary)
                 try:
                     temporary.rename(target)
                 except OSError:  # Another desk was quicker; its copy has the same content.
@@ -220,12 +252,17 @@ class Runner:
     # The loop ---------------------------------------------------------------------------------------------------------
 
     def _loop(self, own: Mapping[str, Resolved]) -> None:
+        followers = self._followers()
         while True:
+            if self._interrupts.count:
+                raise KeyboardInterrupt
+            if self._unwatched:
+                raise BrokenPipeError
             self._collect()
             self._skip()
             ready = [self._job.nodes[v.name] for v in self._view.nodes.values() if v.status == "waiting" and self._is_ready(v)]
             # The nodes that more wait for come first: they are the longer way.
-            ready.sort(key=lambda n: -self._followers(n.name))
+            ready.sort(key=lambda n: -followers[n.name])
             progress = False
             for node in ready:
                 if len(self._started) >= self._parallel:
@@ -237,15 +274,22 @@ class Runner:
                     continue
                 return
             if not progress:
-                self._watcher.tick(self._view)
+                self._tell(lambda: self._watcher.tick(self._view))
                 time.sleep(_POLL)
 
     def _is_ready(self, view: NodeView) -> bool:
         return all(self._view.nodes[need].status in ("completed", "reused") for need in view.needs)
 
-    def _followers(self, name: str) -> int:
-        following = [v.name for v in self._view.nodes.values() if name in v.needs]
-        return 1 + max((self._followers(f) for f in following), default=0)
+    def _followers(self) -> dict[str, int]:
+        """Node → length of the longest way from it to the end."""
+        following: dict[str, list[str]] = {name: [] for name in self._view.nodes}
+        for view in self._view.nodes.values():
+            for need in view.needs:
+                following[need].append(view.name)
+        found: dict[str, int] = {}
+        for name in reversed(in_order({view.name: set(view.needs) for view in self._view.nodes.values()})):
+            found[name] = 1 + max((found[after] for after in following[name]), default=0)
+        return found
 
     def _skip(self) -> None:
         """What can't run any more is skipped: it needs a node that failed, or the file says to stop at a failure."""
@@ -262,12 +306,12 @@ class Runner:
 
     def _change(self, view: NodeView, status: NodeStatus, detail: str) -> None:
         view.status, view.detail = status, detail
-        self._watcher.change(self._view, view)
+        self._tell(lambda: self._watcher.change(self._view, view))
 
     def _start(self, node: PipelineNode, own: Mapping[str, Resolved]) -> None:
         view = self._view.nodes[node.name]
         inputs = self._inputs_of(node, own)
-        code, folder = self._snapshot(node.component.code) if node.component.code else ("", self._folder)
+        code, snapshot = self._snapshot(node.component.code) if node.component.code else ("", None)
         key = self._reuse_key(node, inputs, code)
         if self._reuse and node.component.deterministic and self._use_again(node, key, view):
             return
@@ -279,10 +323,15 @@ class Runner:
             {name: found.value for name, found in inputs.items() if name in used},
             {name: str(path) for name, path in outputs.items()},
         )
+        folder = here / "code"
+        if snapshot is not None:
+            shutil.copytree(snapshot, folder, copy_function=shutil.copy2)
+        else:
+            folder.mkdir(parents=True)
         run = self._begin_run(node)
-        environment = self._environment(node, run)
+        environment = {**self._environment(node, run), **command.variables}
         view.log = here / "log.txt"
-        process = Running(command, folder, environment, view.log)
+        process = Running(command.command, folder, environment, view.log, f"AZUREML_RUN_ID={self._name}.{node.name}")
         self._started[node.name] = _Started(node, process, key, outputs, run)
         self._change(view, "running", "")
 
@@ -314,7 +363,7 @@ class Runner:
             code = started.process.poll()
             limit = started.node.timeout
             if code is None and limit is not None and view.seconds > limit:
-                started.process.stop()
+                stop_all([started.process], lambda: self._interrupts.count > 0)
                 del self._started[name]
                 self._finish(started, "failed", f"stopped after its limits.timeout of {limit:g} s")
             elif code is not None:
@@ -350,7 +399,9 @@ class Runner:
         self._outcome.outputs[started.node.name] = started.outputs
         self._outcome.models += taken
         outputs = {name: str(path) for name, path in started.outputs.items()}
-        found_again = jobs.Reusable(self._name, started.node.name, outputs, [list(pair) for pair in taken])
+        contents = {name: self._hasher.tree(path) for name, path in started.outputs.items()}
+        self._contents |= {(started.node.name, name): content for name, content in contents.items()}
+        found_again = jobs.Reusable(self._name, started.node.name, outputs, contents, [list(pair) for pair in taken])
         if started.node.component.deterministic:
             jobs.keep_reusable(self._store, started.key, found_again)
         self._finish(started, "completed", started.process.last_line())
@@ -393,8 +444,12 @@ class Runner:
 
     def _use_again(self, node: PipelineNode, key: str, view: NodeView) -> bool:
         found = jobs.find_reusable(self._store, key)
-        if found is None or not all(Path(path).exists() for path in found.outputs.values()):
+        if found is None:
             return False
+        for name, path in found.outputs.items():
+            # Somebody may have tidied up, or changed a file: then the results are not those of this node any more.
+            if not Path(path).exists() or self._hasher.tree(Path(path)) != found.contents[name]:
+                return False
         there = set(models.list_models(self._store)) if found.models else set()
         if not all((name, version) in there for name, version in found.models):
             return False

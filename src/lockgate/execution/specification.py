@@ -20,7 +20,7 @@ class Port:
     """A declared input or output.
 
     Attributes:
-        type: one of DATA_TYPES or LITERAL_TYPES.
+        type: one of DATA_TYPES or LITERAL_TYPES; empty for an input of a node's own command, which is what it is bound to.
         default: of a literal; None if it has none.
     """
 
@@ -39,6 +39,8 @@ class Port:
 
     def check(self, value: Any) -> str | None:
         """What is wrong with a literal, as "allowed: …"; None if nothing is."""
+        if not self.type:
+            return None
         fits = {
             "string": isinstance(value, str | int | float | bool),
             "integer": isinstance(value, int) and not isinstance(value, bool),
@@ -46,7 +48,7 @@ class Port:
             "boolean": isinstance(value, bool),
         }[self.type]
         if not fits:
-            return f"allowed: a {self.type}"
+            return f"allowed: {'an' if self.type == 'integer' else 'a'} {self.type}"
         if self.enum and value not in self.enum:
             return f"allowed: one of {', '.join(map(str, self.enum))}"
         if self.minimum is not None and value < self.minimum:
@@ -74,9 +76,10 @@ class PathInput:
 
 @dataclass(frozen=True)
 class Literal:
-    """A literal input: str, int, float or bool."""
+    """A literal input: str, int, float or bool, and as it was written."""
 
     value: Any
+    text: str
 
 
 Value = Binding | PathInput | Literal
@@ -129,4 +132,5 @@ class PipelineJob:
     inputs: dict[str, Value]
     nodes: dict[str, PipelineNode]
     continue_on_failure: bool
+    force_rerun: bool
     tags: Mapping[str, str] = field(default_factory=dict)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import json
 import os
 from pathlib import Path
 from typing import Final
 
+from lockgate.errors import StateError
+
 _BLOCK: Final = 1 << 20
 _ALWAYS_LEFT_OUT: Final = ("__pycache__/", ".git/", ".amlignore")
+_NEVER_ENTERED: Final = ("__pycache__", ".git")
 
 
 class Hasher:
@@ -63,32 +65,25 @@ def ignore_patterns(code: Path) -> tuple[str, ...]:
     for name in (".amlignore", ".gitignore"):
         path = code / name
         if path.exists():
-            lines = (line.strip() for line in path.read_text().splitlines())
-            return tuple(line for line in lines if line and not line.startswith("#"))
+            return tuple(path.read_text().splitlines())
     return ()
 
 
 def list_files(folder: Path, ignore: tuple[str, ...] = ()) -> list[Path]:
-    """The files of a folder in a stable order, without ignored ones."""
-    patterns = (*_ALWAYS_LEFT_OUT, *ignore)
+    """The files of a folder in a stable order, without ignored ones; links are followed.
+
+    Raises:
+        StateError: a link leads nowhere.
+    """
+    from pathspec import GitIgnoreSpec
+
+    ignored = GitIgnoreSpec.from_lines([*ignore, *_ALWAYS_LEFT_OUT])
     found: list[Path] = []
-    for directory, names, files in os.walk(folder):
+    for directory, names, files in os.walk(folder, followlinks=True):
         base = Path(directory)
-        names[:] = sorted(n for n in names if not _ignored(f"{(base / n).relative_to(folder)}/", patterns))
-        found += [base / f for f in files if not _ignored(str((base / f).relative_to(folder)), patterns)]
+        names[:] = sorted(n for n in names if n not in _NEVER_ENTERED)
+        found += [base / f for f in files if not ignored.match_file(str((base / f).relative_to(folder)))]
+    for file in found:
+        if not file.exists():
+            raise StateError(f"{file}: is a link that leads nowhere; remove it, or name it in .amlignore")
     return sorted(found)
-
-
-def _ignored(relative: str, patterns: tuple[str, ...]) -> bool:
-    folder = relative.endswith("/")
-    path = relative.rstrip("/")
-    for pattern in patterns:
-        if pattern.endswith("/") and not folder:
-            continue
-        wanted = pattern.strip("/")
-        if "/" in wanted or pattern.startswith("/"):
-            if fnmatch.fnmatch(path, wanted):
-                return True
-        elif fnmatch.fnmatch(path.rsplit("/", 1)[-1], wanted):
-            return True
-    return False

@@ -22,11 +22,12 @@ _NOUNS: Final = ("anchor", "arch", "basin", "beam", "bridge", "canal", "dock", "
 
 @dataclass(frozen=True)
 class Reusable:
-    """Results of an earlier node that had the same code and inputs."""
+    """Results of an earlier node that had the same code and inputs. `contents` are hashes of its outputs."""
 
     job: str
     node: str
     outputs: dict[str, str]
+    contents: dict[str, str]
     models: list[list[str]]
 
 
@@ -79,15 +80,17 @@ def find_reusable(store: Store, key: str) -> Reusable | None:
     """Results with this key; None if there are none."""
     with store.connect() as connection:
         row = connection.execute("SELECT * FROM reuse WHERE key = ?", (key,)).fetchone()
-    return None if row is None else Reusable(row["job"], row["node"], json.loads(row["outputs"]), json.loads(row["models"]))
+    return None if row is None else Reusable(
+        row["job"], row["node"], json.loads(row["outputs"]), json.loads(row["contents"]), json.loads(row["models"])
+    )
 
 
 def keep_reusable(store: Store, key: str, found: Reusable) -> None:
     """Remember results for later jobs."""
     with store.connect() as connection:
         connection.execute(
-            "INSERT OR REPLACE INTO reuse VALUES (?, ?, ?, ?, ?, ?)",
-            (key, found.job, found.node, dumps(found.outputs), dumps(found.models), _now()),
+            "INSERT OR REPLACE INTO reuse VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (key, found.job, found.node, dumps(found.outputs), dumps(found.contents), dumps(found.models), _now()),
         )
 
 

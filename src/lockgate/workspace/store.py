@@ -33,7 +33,8 @@ CREATE TABLE IF NOT EXISTS nodes (
   job TEXT NOT NULL, name TEXT NOT NULL, status TEXT NOT NULL, seconds REAL, reused_from TEXT, outputs TEXT NOT NULL,
   run_id TEXT, PRIMARY KEY (job, name));
 CREATE TABLE IF NOT EXISTS reuse (
-  key TEXT PRIMARY KEY, job TEXT NOT NULL, node TEXT NOT NULL, outputs TEXT NOT NULL, models TEXT NOT NULL,
+  key TEXT PRIMARY KEY, job TEXT NOT NULL, node TEXT NOT NULL, outputs TEXT NOT NULL, contents TEXT NOT NULL,
+  models TEXT NOT NULL,
   created TEXT NOT NULL);
 """
 
