@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 EXIT_INTERRUPTED: Final = 130
+_SHOWN: Final = 160
+"""Characters of a source line that a message shows."""
 
 
 class LockgateError(Exception):
@@ -76,8 +78,10 @@ class Mistake:
     def __str__(self) -> str:
         text = f"{self.place}: {self.message}"
         if self.source.strip():
-            shown = self.source[:160].replace("\t", " ")
-            text += f"\n    {shown}\n    {' ' * (self.place.column - 1)}^"
+            # A long line is shown around the place, so that the caret has something to point at.
+            start = max(0, self.place.column - 1 - _SHOWN // 2) if self.place.column > _SHOWN else 0
+            shown = "".join(c if c.isprintable() else " " for c in self.source[start : start + _SHOWN])
+            text += f"\n    {shown}\n    {' ' * (self.place.column - 1 - start)}^"
         return text
 
 

@@ -13,7 +13,10 @@ from lockgate.errors import FileError, Mistake, Place
 
 MAX_BYTES: Final = 10_000_000
 MAX_DEPTH: Final = 100
-MAX_NODES: Final = 1_000_000
+MAX_NODES: Final = 200_000
+_LONG: Final = 5_000
+"""Characters from which a text could be nested deeply enough to exhaust the stack of the C parser."""
+_MESSAGE: Final = 200
 _LOADER: Final[type[Any]] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -109,14 +112,17 @@ def load_yaml(path: Path, name: str | None = None) -> Node:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise FileError([Mistake(Place(shown, line), "found bytes that are not UTF-8; save the file as UTF-8")]) from None
+        before = data[: error.start]
+        line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
+        raise FileError([Mistake(Place(shown, line, column), "found bytes that are not UTF-8; save the file as UTF-8")]) from None
     return parse_yaml(text, Source(path.absolute(), shown, text.splitlines()))
 
 
 def parse_yaml(text: str, source: Source) -> Node:
     """Read YAML from a text; see `load_yaml`."""
     try:
+        if len(text) > _LONG:
+            _refuse_depth(text, source)
         loader = _LOADER(text)
         try:
             root = loader.get_single_node()
@@ -125,10 +131,14 @@ def parse_yaml(text: str, source: Source) -> Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(source.name, mark.line + 1, mark.column + 1) if mark else Place(source.name)
-        problem = error.problem or str(error)
+        problem = _cut(error.problem or str(error))
         raise FileError([Mistake(place, f"not valid YAML: {problem}", source.line(place.line))]) from None
-    except (yaml.YAMLError, RecursionError) as error:
-        raise FileError([Mistake(Place(source.name), f"not valid YAML: {str(error).splitlines()[0]}")]) from None
+    except yaml.reader.ReaderError as error:
+        before = text[: int(error.position)]
+        place = Place(source.name, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        raise FileError([Mistake(place, "not valid YAML: found a control character; take it out", source.line(place.line))]) from None
+    except yaml.YAMLError as error:
+        raise FileError([Mistake(Place(source.name), f"not valid YAML: {_cut(str(error).splitlines()[0])}")]) from None
     if root is None:
         raise FileError([Mistake(Place(source.name), "the file is empty; allowed: a YAML mapping")])
     mistakes: list[Mistake] = []
@@ -136,6 +146,24 @@ def parse_yaml(text: str, source: Source) -> Node:
     if mistakes:
         raise FileError(mistakes)
     return node
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MESSAGE else text[: _MESSAGE - 1] + "…"
+
+
+def _refuse_depth(text: str, source: Source) -> None:
+    """Look at the events alone, which takes no stack: composing them does, in C, and would end the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                mark = event.start_mark
+                place = Place(source.name, mark.line + 1, mark.column + 1) if mark else Place(source.name)
+                raise FileError([Mistake(place, f"nested deeper than {MAX_DEPTH} levels", source.line(place.line))])
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 class _Converter:
@@ -189,7 +217,7 @@ class _Converter:
             return loader.construct_object(raw)
         except (yaml.YAMLError, ValueError) as error:
             first = str(error).splitlines()[0]
-            self._mistakes.append(Mistake(place, f"{raw.value!r} can't be read: {first}", self._source.line(place.line)))
+            self._mistakes.append(Mistake(place, f"{_cut(repr(raw.value))} can't be read: {_cut(first)}", self._source.line(place.line)))
             return raw.value
         finally:
             loader.dispose()

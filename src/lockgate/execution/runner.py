@@ -104,9 +104,7 @@ class Runner:
         interrupts: looked at between steps.
     """
 
-    def __init__(
-        self, job: PipelineJob, store: Store, watcher: Watcher, *, parallel: int, reuse: bool, interrupts: Interrupts
-    ) -> None:
+    def __init__(self, job: PipelineJob, store: Store, watcher: Watcher, *, parallel: int, reuse: bool, interrupts: Interrupts) -> None:
         self._job = job
         self._store = store
         self._watcher = watcher

@@ -37,6 +37,12 @@ class Port:
         """Whether it is a path and not a value."""
         return self.type in DATA_TYPES
 
+    def refuses(self, kind: str) -> str | None:
+        """What is wrong with data of a type, as "allowed: …"; None if nothing is. An empty type is not known."""
+        if not self.type or (self.is_data and (not kind or (kind == "uri_file") == (self.type == "uri_file"))):
+            return None
+        return f"allowed: {with_article(self.type)}"
+
     def check(self, value: Any) -> str | None:
         """What is wrong with a literal, as "allowed: …"; None if nothing is."""
         if not self.type:
@@ -48,7 +54,7 @@ class Port:
             "boolean": isinstance(value, bool),
         }[self.type]
         if not fits:
-            return f"allowed: {'an' if self.type == 'integer' else 'a'} {self.type}"
+            return f"allowed: {with_article(self.type)}"
         if self.enum and value not in self.enum:
             return f"allowed: one of {', '.join(map(str, self.enum))}"
         if self.minimum is not None and value < self.minimum:
@@ -82,7 +88,17 @@ class Literal:
     text: str
 
 
+class Broken:
+    """An input that is there and wrong, which has been said."""
+
+
+BROKEN: Final = Broken()
 Value = Binding | PathInput | Literal
+
+
+def with_article(noun: str) -> str:
+    """The noun with its indefinite article, such as an integer."""
+    return f"{'an' if noun[:1] in 'aeio' else 'a'} {noun}"
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,6 @@ import os
 from pathlib import Path
 from typing import Final
 
-from lockgate.errors import StateError
-
 _BLOCK: Final = 1 << 20
 _ALWAYS_LEFT_OUT: Final = ("__pycache__/", ".git/", ".amlignore")
 _NEVER_ENTERED: Final = ("__pycache__", ".git")
@@ -70,10 +68,9 @@ def ignore_patterns(code: Path) -> tuple[str, ...]:
 
 
 def list_files(folder: Path, ignore: tuple[str, ...] = ()) -> list[Path]:
-    """The files of a folder in a stable order, without ignored ones; links are followed.
+    """The files of a folder in a stable order, without ignored ones.
 
-    Raises:
-        StateError: a link leads nowhere.
+    Links are followed; one that leads nowhere (an editor's lock) has no content, and is none of them.
     """
     from pathspec import GitIgnoreSpec
 
@@ -83,7 +80,4 @@ def list_files(folder: Path, ignore: tuple[str, ...] = ()) -> list[Path]:
         base = Path(directory)
         names[:] = sorted(n for n in names if n not in _NEVER_ENTERED)
         found += [base / f for f in files if not ignored.match_file(str((base / f).relative_to(folder)))]
-    for file in found:
-        if not file.exists():
-            raise StateError(f"{file}: is a link that leads nowhere; remove it, or name it in .amlignore")
-    return sorted(found)
+    return sorted(file for file in found if file.exists())

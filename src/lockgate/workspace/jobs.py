@@ -80,8 +80,10 @@ def find_reusable(store: Store, key: str) -> Reusable | None:
     """Results with this key; None if there are none."""
     with store.connect() as connection:
         row = connection.execute("SELECT * FROM reuse WHERE key = ?", (key,)).fetchone()
-    return None if row is None else Reusable(
-        row["job"], row["node"], json.loads(row["outputs"]), json.loads(row["contents"]), json.loads(row["models"])
+    return (
+        None
+        if row is None
+        else Reusable(row["job"], row["node"], json.loads(row["outputs"]), json.loads(row["contents"]), json.loads(row["models"]))
     )
 
 
