@@ -24,7 +24,7 @@ target: target
 key: [id]
 columns:
   id: {type: integer, feature: false, missing: false}
-  pickup_time: {type: datetime, missing: false}
+  pickup_time: {type: datetime, missing: false, formats: ["%Y-%m-%dT%H:%M:%SZ"]}
   from_lat: {type: number, range: [-90, 90]}
   from_lon: {type: number, range: [-180, 180]}
   to_lat: {type: number, range: [-90, 90]}
