@@ -235,7 +235,7 @@ def draw(evaluation: Evaluation, folder: Path) -> list[tuple[Path, str]]:
         drawn += [
             (
                 plots.confusion_matrix(folder / "confusion_matrix.png", actual, predicted, classes),
-                "Which classes are taken for which. The diagonal is right.",
+                "Which classes are taken for which: test rows, and their share of the actual class. The diagonal is right.",
             ),
             (
                 plots.roc(folder / "roc.png", actual, predicted, classes),

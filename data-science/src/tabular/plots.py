@@ -136,8 +136,7 @@ def confusion_matrix(path: Path, actual: NDArray[Any], predicted: NDArray[Any], 
     """Counts of actual against predicted classes, with the share of each actual class."""
     table = confusion(actual, predicted)
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-    size = max(3.2, 0.7 * len(classes) + 1.8)
-    figure, axes = _axes(width=size + 0.6, height=size)
+    figure, axes = _axes(height=max(3.4, 0.5 * len(classes) + 1.8))
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for i in range(len(classes)):
         for j in range(len(classes)):
@@ -147,7 +146,7 @@ def confusion_matrix(path: Path, actual: NDArray[Any], predicted: NDArray[Any], 
     axes.set_yticks(range(len(classes)), list(classes))
     axes.grid(visible=False)
     axes.set(xlabel="predicted class", ylabel="actual class")
-    axes.set_title("Confusion matrix (test rows, share of the actual class)")
+    axes.set_title("Confusion matrix")
     return _save(figure, path)
 
 

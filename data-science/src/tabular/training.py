@@ -75,7 +75,6 @@ def train_forest(
         score = METRICS[metric](data.validation.target, model.predict(data.validation.features))
         facts = _facts("forest", model, features, seconds, metric, score)
         facts.settings, facts.baseline = settings, baseline(contract.task, data, metric)
-        print(f"validation {metric}: {score:.4f} {contract.target_unit} after {seconds:.1f} s")
         _finish(tracking, output, model, facts, prepared)
 
 
@@ -87,7 +86,11 @@ def _finish(tracking: Tracking, output: Path, model: Model, facts: Facts, prepar
     write_candidate(output, model, facts, prepared.contract)
     if facts.export_error:
         print(f"not servable: {facts.export_error}")
-    print(f"without a model, always saying the same would give {facts.metric} {facts.baseline:.4f}")
+    unit = f" {prepared.contract.target_unit}" if prepared.contract.target_unit else ""
+    print(
+        f"{facts.family}: validation {facts.metric} {facts.validation:.4f}{unit} after {facts.seconds:.1f} s "
+        f"(always saying the same: {facts.baseline:.4f})"
+    )
     tracking.log(
         parameters={"family": facts.family, "trees": facts.trees, **facts.settings},
         metrics={f"validation_{facts.metric}": facts.validation, "fit_seconds": facts.seconds},
