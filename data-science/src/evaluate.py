@@ -38,7 +38,7 @@ def main() -> None:
         output: Path = args.evaluation
         output.mkdir(parents=True, exist_ok=True)
         contract = load_prepared(args.recipe).contract
-        evaluation = evaluate(project, contract, args.candidate, args.test, args.champion)
+        evaluation = evaluate(project, contract, args.candidate, args.test, args.recipe, args.champion)
         prep = load_prep(args.recipe)
         lineage = {"commit": commit(args.commit, Path(__file__).parent), "data sha256": prep.get("sha256", "unknown")}
         lineage["environment"] = ", ".join(f"{name} {version}" for name, version in versions().items())

@@ -15,6 +15,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--name", required=True, help="name of the candidate in the report")
     parser.add_argument("--test", type=Path, required=True, help="test folder of prep, or output of stageprep")
     parser.add_argument("--recipe", type=Path, required=True, help="recipe folder of prep or stageprep")
+    parser.add_argument("--trust", choices=("no", "yes"), default="no", help="yes: load another library's model, which runs its code")
     parser.add_argument("--predictions", type=Path, required=True, help="output folder")
     parser.add_argument("--project", type=Path, default=Path(__file__).parents[1] / "project.yml")
     return parser.parse_args()
@@ -27,7 +28,9 @@ def main() -> None:
     from tabular.project import load_project
 
     project = load_project(args.project)
-    judged = predict_candidate(args.model, args.name, args.test, args.recipe, project.search.metric, args.predictions)
+    judged = predict_candidate(
+        args.model, args.name, args.test, args.recipe, project.search.metric, args.predictions, trust=args.trust == "yes"
+    )
     print(f"{judged.name}: {judged.family}, {judged.trees} trees")
     print(f"servable: {'yes' if judged.servable else 'no'}: {judged.reason}")
     if judged.single_row_ms is not None:

@@ -75,6 +75,7 @@ def main() -> None:
                 "manifest_sha256": packaged.manifest_sha256,
                 "family": judged["family"],
                 "candidate": winner,
+                "parameters": (target / "native" / "settings.json").read_text(),
                 **{metric: f"{figure['value']:.6g}" for metric, figure in judged["metrics"].items() if figure["value"] is not None},
             }
             tags = {label: value[:480] for label, value in tags.items()}

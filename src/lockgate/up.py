@@ -85,6 +85,8 @@ def _figures(metrics: dict[str, Any]) -> str:
 def _scored(root: Path, model: Path) -> str:
     """The request of the repository, answered by score.py in a process of its own, as an endpoint would run it."""
     request = root / "data-science" / "data" / "request.json"
+    if not request.exists():
+        return f"scored   nothing: there is no {_shown(request, root)}; put a few rows into it to see them scored"
     environment = {**os.environ, "AZUREML_MODEL_DIR": str(model)}
     done = subprocess.run(
         [sys.executable, "-c", _SCORE],
@@ -97,7 +99,7 @@ def _scored(root: Path, model: Path) -> str:
     )
     if done.returncode:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise RunError(f"scoring {_shown(request, root)} failed: {''.join(last)}")
+        raise RunError(f"the model is registered, and {_shown(request, root)} is not a request for it: {''.join(last)}")
     return f"scored   {_shown(request, root)} → {done.stdout.decode().strip()}"
 
 

@@ -14,7 +14,8 @@ import pytest
 from data_science.conftest import Flight, sample
 from data_science.support import DATA, done, process, step
 from tabular.batch import BatchScorer
-from tabular.errors import PackageError
+from tabular.contract import ISO_FORMATS, parse_datetime
+from tabular.errors import PackageError, RequestError
 from tabular.scoring import Scorer, find_package
 
 REQUEST = json.loads((DATA / "request.json").read_text())
@@ -422,6 +423,71 @@ mlflow.pyfunc.save_model("foreign", python_model=Mean(), pip_requirements=[])
     done(process("-c", code, cwd=tmp_path))
     root = flight.root
     arguments = ["--model", tmp_path / "foreign", "--name", "foreign", "--predictions", tmp_path / "predictions", "--test", root / "test"]
-    output = done(step("predict.py", *arguments, "--recipe", root / "recipe", "--project", flight.project, cwd=tmp_path))
+    output = done(step("predict.py", *arguments, "--recipe", root / "recipe", "--project", flight.project, "--trust", "yes", cwd=tmp_path))
     assert "servable: no" in output
     assert set(pl.read_parquet(tmp_path / "predictions" / "predictions.parquet")["prediction"]) == {7.0}
+
+
+def test_a_batch_file_with_malformed_lines_is_scored_but_for_them(flight: Flight, tmp_path: Path) -> None:
+    header, *lines = (DATA / "batch.csv").read_text(encoding="utf-8").splitlines()[:9]
+    scorer = BatchScorer(flight.package)
+    clean = [json.loads(line) for line in scorer.score_file(written(tmp_path / "clean.csv", header, lines))]
+    lines[2] += ",one,more"
+    lines[5] = lines[5][: lines[5].rindex(",")]
+    data = "\n".join([header, *lines]).encode() + b"\n"
+    (tmp_path / "dirty.csv").write_bytes(data.replace(lines[7].split(",")[3].encode(), b"N\xff\xfe", 1))
+    found = [json.loads(line) for line in scorer.score_file(tmp_path / "dirty.csv")]
+    wrong = {line["line"]: line["error"] for line in found if "error" in line}
+    fields = len(header.split(","))
+    assert wrong == {
+        4: f"found {fields + 2} fields; allowed: {fields}, as the header has",
+        7: f"found {fields - 1} fields; allowed: {fields}, as the header has",
+        9: "found bytes that are not UTF-8; allowed: UTF-8",
+    }
+    good = [line for line in found if "error" not in line]
+    assert [line["row"] for line in good] == [0, 1, 3, 4, 6]
+    expected = [clean[line["row"]]["prediction"] for line in good]
+    assert [line["prediction"] for line in good] == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("text", ["", "   ", "NA", "null"])
+def test_a_files_word_for_missing_is_no_level_in_a_request(flight: Flight, text: str) -> None:
+    row = {**REQUEST["input_data"][0], "tailnum": text}
+    with pytest.raises(RequestError, match=r"row 0, field 'tailnum': found '.*'; allowed: text, or null"):
+        Scorer(flight.package).score(json.dumps({"input_data": [row]}))
+
+
+@pytest.mark.parametrize("text", ["2013-01-31T14:05+01", "2013-01-31T14:05+01Z", "20130131T140500.123", "2013-1-31T14:05:00Z"])
+def test_a_time_that_is_not_written_as_declared_is_refused_and_not_moved(text: str) -> None:
+    with pytest.raises(ValueError, match="2013"):
+        parse_datetime(text, ISO_FORMATS)
+
+
+def test_a_champion_with_another_split_is_not_compared_with(flight: Flight, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe"
+    shutil.copytree(flight.root / "recipe", recipe)
+    split = json.loads((recipe / "split.json").read_text())
+    (recipe / "split.json").write_text(json.dumps({**split, "seed": 7}))
+    predictions = next(path for path in sorted(flight.root.iterdir()) if (path / "predictions.json").exists())
+    result = step(
+        "evaluate.py", "--candidate", predictions, "--test", flight.root / "test", "--recipe", recipe,
+        "--champion", flight.package, "--evaluation", tmp_path / "evaluation", cwd=tmp_path,
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert "split.seed of project.yml is 7, and was 0 when the champion was trained" in result.stderr
+
+
+def test_another_librarys_model_is_loaded_only_when_that_is_allowed(flight: Flight, tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "MLmodel").write_text("flavors: {python_function: {loader_module: os}}\n")
+    result = step(
+        "predict.py", "--model", foreign, "--name", "x", "--test", flight.root / "test", "--recipe", flight.root / "recipe",
+        "--predictions", tmp_path / "p", cwd=tmp_path,
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert "loading it runs code that is in it, so it has to be allowed: --trust yes" in result.stderr
+
+
+def test_the_lineage_has_the_parameters(flight: Flight) -> None:
+    assert json.loads((flight.package / "native" / "settings.json").read_text())

@@ -114,6 +114,18 @@ def test_a_mistake_in_the_columns_is_placed_and_explained(tmp_path: Path, old: s
         ("split: {train: 2}", "14:9: split.train", ["found 2", "at least 0.01 up to 0.98"]),
         ("split: {train: most}", "14:9: split.train", ["'most' (text)", "a number"]),
         ("split: {by: time}", "split.column", ["None", "sold"]),
+        ("split: {by: time, column: sold}", "14:1: split.validation_from", ["nothing", "a date such as"]),
+        (
+            "split: {by: time, column: sold, validation_from: soon, test_from: 2013-08-01}",
+            "14:33: split.validation_from",
+            ["'soon'", "a date such as"],
+        ),
+        (
+            "split: {by: time, column: sold, validation_from: 2013-08-01, test_from: 2013-07-01}",
+            "split.test_from",
+            ["not after validation_from", "a later date"],
+        ),
+        ("split: {test_from: 2013-07-01}", "14:9: split.test_from", ["only for a split by time"]),
         ("split: {by: time, column: area}", "14:19: split.column", ["'area'", "sold"]),
         ("split: {column: sold}", "14:9: split.column", ["'sold'", "only for a split by time"]),
         ("split: {by: luck}", "14:9: split.by", ["'luck'", "hash, time"]),

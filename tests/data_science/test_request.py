@@ -75,7 +75,7 @@ def test_nulls_are_taken_where_the_contract_allows_them_and_a_new_level_where_le
     nulls = {c.name: None for c in scorer.contract.inputs if c.missing}
     (answer,) = scorer.score(body({**ROW, **nulls}))["predictions"]
     assert isinstance(answer, float)
-    assert scorer.score(body(swapped(ROW, dest="XXX", tailnum="")))["predictions"]
+    assert scorer.score(body(swapped(ROW, dest="XXX", tailnum="N0")))["predictions"]
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,7 @@ columns:
   t: {type: datetime, missing: false}
   x: {type: number}
   y: {type: number, missing: false}
-split: {by: time, column: t, train: 0.6, validation: 0.2, test: 0.2}
+split: {by: time, column: t, validation_from: 2013-06-30, test_from: 2013-08-29}
 """
 
 
@@ -192,6 +192,16 @@ def test_a_split_by_time_trains_on_the_oldest_rows(tmp_path: Path) -> None:
     sides = sides_of(tmp_path / "a", TIMED, rows, ["t", "x", "y"])
     assert (max(sides["train"]), min(sides["validation"])) == (179, 180)
     assert (max(sides["validation"]), min(sides["test"])) == (239, 240)
+
+
+def test_a_row_keeps_its_side_of_a_split_by_time_when_older_and_newer_rows_are_added(tmp_path: Path) -> None:
+    def rows(first: int, last: int) -> list[list[Any]]:
+        return [[f"{BEGIN + timedelta(days=d):%Y-%m-%d}", float(d % 5), float(d)] for d in range(first, last)]
+
+    before = sides_of(tmp_path / "a", TIMED, rows(100, 300), ["t", "x", "y"])
+    after = sides_of(tmp_path / "b", TIMED, rows(-200, 400), ["t", "x", "y"])
+    for side, values in before.items():
+        assert values <= after[side]
 
 
 KEYED = """\
@@ -234,7 +244,7 @@ def test_a_key_or_time_that_is_unknown_at_prediction_still_splits_or_is_refused_
         "x: {", "z: {type: number}\n  x: {"
     )
     if column == "x":
-        text = text.replace("split: {by: time, column: t, train", "key: [x]\nsplit: {train")
+        text = text.replace("split: {by: time, column: t, validation_from: 2013-06-30, test_from: 2013-08-29}", "key: [x]")
     rows = [[f"{BEGIN + timedelta(days=d):%Y-%m-%d}", d % 5, d, float(d)] for d in range(200)]
     sides, error = outcome(lambda: sides_of(tmp_path / "a", text, rows, ["t", "z", "x", "y"]), UserError)
     if error is not None:

@@ -14,12 +14,17 @@ from numpy.typing import NDArray
 
 from .contract import Contract
 from .errors import DataError, shorten
-from .raw import BAD, ROW, line_numbers, open_raw, row_tests, typed
+from .raw import BAD, ROW, line_numbers, open_raw, read_records, row_tests, typed
 from .recipe_frames import apply_recipe
 from .scoring import Scorer
 
 _CHUNK: Final = 100_000
 """Rows scored at once: bounds memory without being felt."""
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class BatchScorer:
@@ -31,7 +36,7 @@ class BatchScorer:
     """
 
     def __init__(self, folder: Path, threads: int | None = None) -> None:
-        self._scorer = Scorer(folder, threads or len(os.sched_getaffinity(0)))
+        self._scorer = Scorer(folder, threads or _cores())
         self.contract: Contract = self._scorer.contract
 
     def score_file(self, path: str | Path) -> list[str]:
@@ -46,20 +51,25 @@ class BatchScorer:
         missing = [c.name for c in columns if c.name not in header]
         if missing:
             raise DataError(f"{file.name}: missing column{'s' * (len(missing) > 1)} {', '.join(missing)}")
+        broken: dict[int, str] = {}
         try:
             frame = typed(raw(text=False), columns, self.contract).collect()
         except (pl.exceptions.ComputeError, pl.exceptions.SchemaError, pl.exceptions.InvalidOperationError):
             try:
                 frame = typed(raw(text=True), columns, self.contract).collect()
             except pl.exceptions.PolarsError as error:
-                raise DataError(f"{file.name}: can't be read as a table: {str(error).splitlines()[0]}") from None
+                if file.suffix == ".parquet":
+                    raise DataError(f"{file.name}: can't be read as a table: {str(error).splitlines()[0]}") from None
+                rows, broken = read_records(file, header, self.contract.missing_values)
+                frame = typed(rows.lazy(), columns, self.contract).collect()
         lines: list[str] = []
         for start in range(0, len(frame), _CHUNK):
-            lines += self._score(frame.slice(start, _CHUNK), file)
+            lines += self._score(frame.slice(start, _CHUNK), file, broken)
         return lines
 
-    def _score(self, frame: pl.DataFrame, file: Path) -> list[str]:
-        errors = self._errors(frame)
+    def _score(self, frame: pl.DataFrame, file: Path, broken: dict[int, str]) -> list[str]:
+        here = frame[ROW]
+        errors = self._errors(frame) | {row: text for row, text in broken.items() if here[0] <= row <= here[-1]}
         good = frame.filter(~pl.col(ROW).is_in(list(errors))) if errors else frame
         head = json.dumps({"file": file.name})[:-1] + ', "row": '
         lines: list[str] = []

@@ -87,11 +87,18 @@ class Candidate:
         return result[:, 0] if result.shape[1] == 1 else result
 
 
-def read_candidate(folder: Path, name: str, contract: Contract, features: tuple[str, ...]) -> Candidate:
-    """Read a candidate folder, also one that holds another library's MLflow model (Azure's AutoML).
+def read_candidate(folder: Path, name: str, contract: Contract, features: tuple[str, ...], *, trust: bool = False) -> Candidate:
+    """Read a candidate folder.
+
+    Args:
+        folder: what a trainer wrote.
+        name: of the candidate.
+        contract: task and classes.
+        features: names of the features, for a model that does not say them.
+        trust: whether another library's MLflow model (Azure's AutoML) may be loaded, which runs code that is in it.
 
     Raises:
-        DataError: it is no MLflow model.
+        DataError: it is no MLflow model, or another library's and not trusted.
     """
     if not (folder / "MLmodel").exists():
         raise DataError(f"{folder}: has no MLmodel; pass the model folder that a trainer wrote")
@@ -101,6 +108,8 @@ def read_candidate(folder: Path, name: str, contract: Contract, features: tuple[
         facts = Facts(**{**data, "features": tuple(data["features"])})
         model = families.load(folder / "native")
         return Candidate(folder, facts, model.predict, (folder / "model.onnx").exists())
+    if not trust:
+        raise DataError(f"{folder}: is another library's model; loading it runs code that is in it, so it has to be allowed: --trust yes")
     return _foreign(folder, name, contract, features)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +13,8 @@ from .metrics import METRICS, as_error
 
 RESAMPLES: Final = 1_000
 _CELLS: Final = 20_000_000
-"""Rows times resamples looked at, at most; larger tables get fewer resamples (their figures vary less)."""
+"""Rows times resamples from which a table gets fewer resamples (its figures vary less), down to `_LEAST`."""
+_LEAST: Final = 100
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,11 @@ class Comparison:
     confidence: float
 
 
-def _resamples(rows: int) -> int:
-    return int(max(100, min(RESAMPLES, _CELLS // max(rows, 1))))
-
-
-def _draws(rows: int, seed: int) -> NDArray[np.int64]:
-    return np.random.default_rng(seed).integers(0, rows, size=(_resamples(rows), rows))
+def _draws(rows: int, count: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Resampled row numbers, one draw at a time: of large tables, all of them would not fit into memory."""
+    random = np.random.default_rng(seed)
+    for _ in range(max(_LEAST, min(count, _CELLS // max(rows, 1)))):
+        yield random.integers(0, rows, size=rows)
 
 
 def intervals(actual: NDArray[Any], predicted: NDArray[Any], names: list[str], seed: int = 0) -> dict[str, Interval]:
@@ -67,9 +67,8 @@ def intervals(actual: NDArray[Any], predicted: NDArray[Any], names: list[str], s
         names: of `METRICS`.
         seed: of the resampling.
     """
-    draws = _draws(len(actual), seed)[: max(100, _resamples(len(actual)) // 4)]
     sampled: dict[str, list[float]] = {name: [] for name in names}
-    for draw in draws:
+    for draw in _draws(len(actual), RESAMPLES // 4, seed):
         a, p = actual[draw], predicted[draw]
         for name in names:
             sampled[name].append(METRICS[name](a, p))
@@ -95,7 +94,7 @@ def compare(
             return 0.0 if ours == 0 else float("inf")
         return (ours - theirs) / theirs
 
-    changes = np.array([change(actual[d], candidate[d], champion[d]) for d in _draws(len(actual), seed)])
+    changes = np.array([change(actual[d], candidate[d], champion[d]) for d in _draws(len(actual), RESAMPLES, seed)])
     changes = changes[~np.isnan(changes)]
     outside = (1 - confidence) / 2
     return Comparison(

@@ -6,6 +6,7 @@ Only the standard library is imported here, because the contract is on the scori
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
@@ -19,6 +20,10 @@ ColumnType = Literal["number", "integer", "category", "boolean", "datetime"]
 COLUMN_TYPES: Final = get_args(ColumnType)
 
 ISO_FORMATS: Final = ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d")
+_ISO_TEXTS: Final = {
+    pattern: re.compile(re.sub("%[YmdHMS]", lambda code: r"\d{4}" if code[0] == "%Y" else r"\d\d", pattern), re.ASCII)
+    for pattern in ISO_FORMATS
+}
 MISSING_VALUES: Final = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 TRUE_WORDS: Final = ("true", "yes", "y", "1", "t")
 FALSE_WORDS: Final = ("false", "no", "n", "0", "f")
@@ -160,12 +165,9 @@ def parse_datetime(text: str, formats: tuple[str, ...]) -> float:
     for pattern in formats:
         # The common formats are read by fixed positions: strptime takes 8 µs, a budget that a request has not got.
         try:
-            if pattern in ISO_FORMATS:
-                if len(text) == 19 + (pattern[-1] == "Z") and pattern != "%Y-%m-%d":
-                    if (text[10] == "T") == (pattern[8] == "T") and text[-1].isdigit() == (pattern[-1] != "Z"):
-                        return datetime.fromisoformat(text[:19]).replace(tzinfo=timezone.utc).timestamp()
-                elif len(text) == 10 and pattern == "%Y-%m-%d" and text[4] == text[7] == "-":
-                    return datetime.fromisoformat(text).replace(tzinfo=timezone.utc).timestamp()
+            if pattern in _ISO_TEXTS:
+                if _ISO_TEXTS[pattern].fullmatch(text):
+                    return datetime.fromisoformat(text[:19]).replace(tzinfo=timezone.utc).timestamp()
             else:
                 moment = datetime.strptime(text, pattern)  # noqa: DTZ007 - the zone is set on the next line
                 return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
@@ -210,6 +212,11 @@ class Contract:
     def inputs(self) -> tuple[Column, ...]:
         """The columns of a request: known when a prediction is asked for, and used by the models."""
         return tuple(c for c in self.columns if c.known and c.feature and c.name != self.target)
+
+    @cached_property
+    def missing_set(self) -> frozenset[str]:
+        """Texts that count as missing in a file, the empty one among them."""
+        return frozenset((*self.missing_values, ""))
 
     @property
     def target_unit(self) -> str:

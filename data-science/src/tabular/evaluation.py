@@ -84,6 +84,7 @@ class Evaluation:
     """Everything that the report shows."""
 
     project: Project
+    contract: Contract
     rows: int
     candidates: list[Evaluated]
     champion: Evaluated | None
@@ -98,7 +99,7 @@ class Evaluation:
         return next(c for c in self.candidates if c.name == self.decision.winner)
 
 
-def evaluate(project: Project, contract: Contract, folders: Sequence[Path], test: Path, champion: Path | None) -> Evaluation:
+def evaluate(project: Project, contract: Contract, folders: Sequence[Path], test: Path, recipe: Path, champion: Path | None) -> Evaluation:
     """Judge and decide.
 
     Args:
@@ -106,10 +107,11 @@ def evaluate(project: Project, contract: Contract, folders: Sequence[Path], test
         contract: as prep used it.
         folders: one per candidate, from predict.py.
         test: prep's test folder, or stageprep's output (which adds `stability.json`).
+        recipe: prep's recipe folder, for how the rows were divided.
         champion: the package that is in production; None on the first run.
 
     Raises:
-        DataError: the predictions are not of the same rows.
+        DataError: the predictions are not of the same rows, or the champion may have been trained on some of them.
     """
     read = [read_predictions(folder, contract) for folder in folders]
     columns, rows = load_rows(test, contract)
@@ -122,6 +124,8 @@ def evaluate(project: Project, contract: Contract, folders: Sequence[Path], test
     metric = project.search.metric
     actual = read[0].actual
     candidates = [_evaluated(found, project, contract, columns) for found in read]
+    if champion is not None and not (test / "stability.json").exists():
+        _same_split(champion, recipe)
     champion_found = None if champion is None else _champion(champion, project, contract, columns, actual)
     best = min(candidates, key=lambda c: (not c.judged.servable, as_error(metric, c.metrics[metric].value)))
     comparison = None
@@ -149,7 +153,18 @@ def evaluate(project: Project, contract: Contract, folders: Sequence[Path], test
         else f"and fails {len(failed)} of {len(checks)} checks: {'; '.join(c.sentence for c in failed)}."
     )
     decision = Decision(passed, best.name, metric, checks, f"{figure} {outcome}", champion_found.name if champion_found else None)
-    return Evaluation(project, len(actual), candidates, champion_found, comparison, decision, actual, stability)
+    return Evaluation(project, contract, len(actual), candidates, champion_found, comparison, decision, actual, stability)
+
+
+def _same_split(champion: Path, recipe: Path) -> None:
+    """The champion was kept from today's test rows only if its rows were divided as today's are."""
+    ours, theirs = (json.loads((folder / "split.json").read_text()) for folder in (recipe, champion))
+    changed = sorted(key for key in ours if ours[key] != theirs.get(key))
+    if changed:
+        raise DataError(
+            f"split.{changed[0]} of project.yml is {ours[changed[0]]!r}, and was {theirs.get(changed[0])!r} when the champion was "
+            "trained: it may have seen today's test rows. Put it back, or bind no champion this time"
+        )
 
 
 def _evaluated(found: Predictions, project: Project, contract: Contract, columns: dict[str, Any]) -> Evaluated:
@@ -180,7 +195,7 @@ def _champion(folder: Path, project: Project, contract: Contract, columns: dict[
 
 def metrics_document(evaluation: Evaluation) -> dict[str, Any]:
     """metrics.json."""
-    contract = evaluation.project.contract
+    contract = evaluation.contract
     document: dict[str, Any] = {
         "task": contract.task,
         "target": contract.target,
@@ -207,7 +222,7 @@ def draw(evaluation: Evaluation, folder: Path) -> list[tuple[Path, str]]:
     """
     from . import plots
 
-    contract, winner = evaluation.project.contract, evaluation.winner
+    contract, winner = evaluation.contract, evaluation.winner
     metric = evaluation.project.search.metric
     unit = contract.target_unit
     metric_unit = unit if metric in ("rmse", "mae", "median_absolute_error") else ""

@@ -1,4 +1,4 @@
-"""Where a model comes from: the commit, the versions of what made it, the job."""
+"""Where a model comes from: the commit, and the versions of what made it."""
 
 from __future__ import annotations
 

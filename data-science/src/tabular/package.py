@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from .candidate import Candidate, read_candidate
 from .contract import Contract
+from .documents import write_json
 from .errors import DataError
 from .mlmodel import signature_inputs, write_mlmodel
 from .predictions import AGREEMENT, largest_difference
@@ -67,11 +68,12 @@ def build_package(
     if not candidate.servable:
         raise DataError(f"{name} can't be served: {candidate.facts.export_error}")
     folder.mkdir(parents=True, exist_ok=True)
-    for file in (model / "model.onnx", recipe / "recipe.json", recipe / "contract.json", recipe / "profile.json"):
+    for file in (model / "model.onnx", recipe / "recipe.json", recipe / "contract.json", recipe / "profile.json", recipe / "split.json"):
         shutil.copyfile(file, folder / file.name)
     for file in (evaluation / "metrics.json", evaluation / "decision.json"):
         shutil.copyfile(file, folder / file.name)
     shutil.copytree(model / "native", folder / "native", dirs_exist_ok=True)
+    write_json(candidate.facts.settings, folder / "native" / "settings.json")
     table, _ = load_table(test, prepared.contract, candidate.facts.features)
     native = candidate.predict(table.features)
     columns, _ = load_rows(test, prepared.contract)

@@ -73,8 +73,8 @@ class Predictions:
     predicted: NDArray[np.float64]
 
 
-def predict_candidate(folder: Path, name: str, test: Path, recipe: Path, metric: str, output: Path) -> Judged:
-    """Predict the test rows with a candidate, or with a packaged model, and write the output folder.
+def predict_candidate(folder: Path, name: str, test: Path, recipe: Path, metric: str, output: Path, *, trust: bool = False) -> Judged:
+    """Predict the test rows with a candidate, or with a packaged model, and write the output folder. `trust`: see `read_candidate`.
 
     Raises:
         DataError: the folders do not belong together.
@@ -83,7 +83,7 @@ def predict_candidate(folder: Path, name: str, test: Path, recipe: Path, metric:
     if (folder / "recipe.json").exists():
         judged, actual, predicted = _package(folder, name, test, prepared, metric)
     else:
-        judged, actual, predicted = _candidate(folder, name, test, prepared, metric)
+        judged, actual, predicted = _candidate(folder, name, test, prepared, metric, trust=trust)
     _, rows = load_rows(test, prepared.contract)
     if len(rows) != len(actual):
         raise DataError(f"{test}: rows.parquet has {len(rows)} rows and data.parquet {len(actual)}; write the folder again")
@@ -115,10 +115,10 @@ def read_predictions(folder: Path, contract: Contract) -> Predictions:
 
 
 def _candidate(
-    folder: Path, name: str, test: Path, prepared: Prepared, metric: str
+    folder: Path, name: str, test: Path, prepared: Prepared, metric: str, *, trust: bool
 ) -> tuple[Judged, NDArray[np.float64], NDArray[np.float64]]:
     contract = prepared.contract
-    candidate = read_candidate(folder, name, contract, prepared.recipe.feature_names)
+    candidate = read_candidate(folder, name, contract, prepared.recipe.feature_names, trust=trust)
     facts = candidate.facts
     table, _ = load_table(test, contract, facts.features)
     predicted = candidate.predict(table.features)

@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 
 from .contract import Contract, normalise
+from .documents import write_json
 from .errors import DataError
 from .expression_frames import typed_column
 from .fitting import fit
@@ -110,6 +111,7 @@ def prepare(raw_path: Path, project: Project, features: Path | None, outputs: di
     (recipe_dir / "recipe.json").write_text(fitted.recipe.to_json())
     (recipe_dir / "contract.json").write_text(json.dumps(contract.to_dict(), indent=1) + "\n")
     write_profile(fitted.profile, recipe_dir / "profile.json")
+    write_json(asdict(project.split), recipe_dir / "split.json")
     unknown = tuple(c.name for c in contract.columns if not c.known)
     prepared = Prepared({"file": raw.rows, **counts}, findings, fitted.recipe.feature_names, fitted.dropped, sha256, unknown)
     (recipe_dir / "prep.json").write_text(prepared.to_json())
@@ -181,7 +183,7 @@ def _divide(raw: Raw, project: Project, raw_path: Path, work: Path) -> tuple[pl.
     if project.cleaning.duplicates == "drop":
         frame, found = _without_duplicates(frame, raw.rows, project, raw_path)
         findings += found
-    sided = nw.from_native(frame).with_columns(_side(frame, split).alias(_SIDE))
+    sided = nw.from_native(frame).with_columns(_side(split).alias(_SIDE))
     return sided.drop(_SECOND).to_native(), findings
 
 
@@ -202,15 +204,10 @@ def _without_duplicates(frame: pl.LazyFrame, rows: int, project: Project, path: 
     return frame.filter(~pl.col(ROW).is_in(pl.Series(positions).implode())), [finding]
 
 
-def _side(frame: pl.LazyFrame, split: Split) -> nw.Expr:
+def _side(split: Split) -> nw.Expr:
     if split.by == "hash":
         return side_of_hash(nw.col(_HASH), split)
-    column = str(split.column)
-    times = frame.select(pl.col(column).drop_nulls().sort()).collect().to_series()
-    if not len(times):
-        raise DataError(f"split.column {column}: no row has a time")
-    cuts = [times[min(int(len(times) * share), len(times) - 1)] for share in (split.train, split.train + split.validation)]
-    return side_of_time(column, *cuts)
+    return side_of_time(str(split.column), split.validation_from, split.test_from)
 
 
 def _counts(frame: pl.LazyFrame, project: Project, path: Path) -> dict[str, int]:
@@ -220,7 +217,7 @@ def _counts(frame: pl.LazyFrame, project: Project, path: Path) -> dict[str, int]
         if count < 2:
             raise DataError(
                 f"{path.name}: the {side} side has {count} rows of {sum(counts.values())}; allowed: at least 2. "
-                f"Add rows, or give it a larger share in project.yml (split.{side})"
+                f"Add rows, or give it a larger part in project.yml (split)"
             )
     if project.contract.task == "classification":
         target = pl.col(project.contract.target)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, cast, get_args
 
-from .contract import COLUMN_TYPES, ISO_FORMATS, MISSING_VALUES, Column, ColumnType, Contract, Task
+from .contract import COLUMN_TYPES, ISO_FORMATS, MISSING_VALUES, Column, ColumnType, Contract, Task, parse_datetime
 from .yaml_lines import Section, load_section, sub_section
 
 Encoding = Literal["auto", "target", "one_hot", "frequency", "ordinal"]
@@ -27,11 +27,12 @@ RISING: Final = frozenset({"r2", "accuracy", "precision", "recall", "f1", "roc_a
 
 @dataclass(frozen=True)
 class Split:
-    """How rows are divided. Shares sum to 1.
+    """How rows are divided. A row's side never depends on other rows.
 
     Attributes:
-        by: "hash" of the key, or "time" (oldest rows train, newest test).
+        by: "hash" of the key, with shares that sum to 1, or "time" (oldest rows train, newest test), with dates.
         column: the datetime column of a split by time.
+        validation_from, test_from: of a split by time: where validation and test begin, in seconds since 1970 UTC.
         seed: shifts the hash; the same seed keeps every row on its side for ever.
     """
 
@@ -41,6 +42,8 @@ class Split:
     validation: float = 0.15
     test: float = 0.15
     seed: int = 0
+    validation_from: float = 0.0
+    test_from: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -337,13 +340,36 @@ def _split(s: Section, contract: Contract) -> Split:
             s.fail("column", repr(column), f"a datetime column for a split by time: {', '.join(dates) or 'there is none'}")
     elif column is not None:
         s.fail("column", repr(column), "only for a split by time")
+    dates_from = [_moment(s, name, needed=by == "time") for name in ("validation_from", "test_from")]
+    if by == "time" and "validation_from" in s and "test_from" in s and all(dates_from) and dates_from[0] >= dates_from[1]:
+        s.fail("test_from", "a date that is not after validation_from", "a later date")
+    if by == "time":
+        for name in ("train", "validation", "test"):
+            if name in s:
+                s.fail(name, "a share", "only for a split by hash; a split by time has validation_from and test_from")
     shares = [s.number(name, d, low=0.01, high=0.98) for name, d in (("train", 0.7), ("validation", 0.15), ("test", 0.15))]
     train, validation, test = (share or 0.0 for share in shares)
     if abs(train + validation + test - 1) > 1e-9:
         s.fail("train", f"shares that sum to {train + validation + test:g}", "train + validation + test = 1")
-    split = Split(by, column, train, validation, test, s.whole("seed", 0))
+    split = Split(by, column, train, validation, test, s.whole("seed", 0), *dates_from)
     s.finish()
     return split
+
+
+def _moment(s: Section, key: str, *, needed: bool) -> float:
+    """A date, with or without a time, as seconds since 1970 UTC."""
+    text = s.scalar(key)
+    if text is None or not needed:
+        if needed:
+            s.fail(key, "nothing", "a date such as 2013-08-01, for a split by time")
+        elif text is not None:
+            s.fail(key, repr(text), "only for a split by time")
+        return 0.0
+    try:
+        return parse_datetime(text, ISO_FORMATS)
+    except ValueError:
+        s.fail(key, repr(text), "a date such as 2013-08-01 or 2013-08-01T12:00:00")
+        return 0.0
 
 
 def _cleaning(s: Section) -> Cleaning:

@@ -22,6 +22,7 @@ from .project import Limits
 
 ROW: Final = "__row"
 BAD: Final = "__bad_"
+_LONGEST_FIELD: Final = 10_000_000
 
 FindingKind = Literal["missing_value", "wrong_type", "out_of_range", "unknown_level", "duplicate", "undeclared_column"]
 _ACTIONS: Final[dict[str, str]] = {
@@ -118,7 +119,7 @@ def read_raw(path: Path, contract: Contract, limits: Limits, work: Path, *, need
         try:
             typed(raw(text=True), wanted, contract).sink_parquet(copy)
         except pl.exceptions.PolarsError as error:
-            raise DataError(f"{path.name}: can't be read as a table: {str(error).splitlines()[0]}") from None
+            raise _unreadable(path, header, error) from None
     frame = pl.scan_parquet(copy)
     rows = int(frame.select(pl.len()).collect().item())
     if not rows:
@@ -169,6 +170,44 @@ def _only_file(path: Path) -> Path:
     return files[0]
 
 
+def read_records(path: Path, header: Sequence[str], missing: Sequence[str]) -> tuple[pl.DataFrame, dict[int, str]]:
+    """A CSV that polars refuses as a whole, record by record.
+
+    Args:
+        path: a CSV file.
+        header: its columns.
+        missing: texts that count as missing.
+
+    Returns:
+        Its rows as texts with `__row`, and what is wrong with those that are no record of the table; they are all null.
+    """
+    broken: dict[int, str] = {}
+    rows: list[list[str | None]] = []
+    nothing: list[str | None] = [None] * len(header)
+    csv.field_size_limit(_LONGEST_FIELD)
+    with path.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as file:
+        records = csv.reader(file)
+        next(records, None)
+        for row, record in enumerate(records):
+            if len(record) != len(header):
+                broken[row] = f"found {len(record)} fields; allowed: {len(header)}, as the header has"
+            elif any("\udc80" <= character <= "\udcff" for field in record for character in field):
+                broken[row] = "found bytes that are not UTF-8; allowed: UTF-8"
+            rows.append(nothing if row in broken else [None if field in missing else field for field in record])
+    frame = pl.DataFrame(rows, schema=dict.fromkeys(header, pl.String), orient="row")
+    return frame.with_row_index(ROW), broken
+
+
+def _unreadable(path: Path, header: Sequence[str], error: Exception) -> DataError:
+    """Which line it is that can't be read."""
+    reason = str(error).splitlines()[0]
+    if path.suffix != ".parquet":
+        _, broken = read_records(_only_file(path), header, ())
+        for row, problem in broken.items():
+            return DataError(f"{path.name}:{line_numbers(path, {row})[row]}: {problem}; mend the line")
+    return DataError(f"{path.name}: can't be read as a table: {reason}")
+
+
 def refuse_if_too_many(findings: Sequence[Finding], path: Path) -> None:
     """Raise `DataError` with every limit that a finding broke."""
     broken = [f for f in findings if f.too_many]
@@ -199,9 +238,10 @@ def open_raw(path: Path, contract: Contract) -> tuple[list[str], Any]:
 
         return header, scan_parquet
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as file:
             header = next(csv.reader(file), [])
-    except (UnicodeDecodeError, csv.Error) as error:
+        "".join(header).encode()
+    except (UnicodeEncodeError, csv.Error) as error:
         raise DataError(f"{path.name}: line 1 is not a CSV header in UTF-8 ({error})") from None
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:

@@ -56,7 +56,7 @@ def render(evaluation: Evaluation, plots: Sequence[tuple[Path, str]], prep: dict
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string((Path(__file__).parent / "report.html.jinja").read_text())
-    contract = evaluation.project.contract
+    contract = evaluation.contract
     unit = contract.target_unit
     models = [*evaluation.candidates, *([evaluation.champion] if evaluation.champion else [])]
     metrics = METRICS[contract.task]

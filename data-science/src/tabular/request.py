@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from .contract import Contract, Value
+from .contract import SPACES, Contract, Value
 from .errors import RequestError, RowProblem, shorten
 
 MAX_BYTES: Final = 5_000_000
@@ -102,6 +102,7 @@ def typed_rows(rows: Sequence[Any], contract: Contract) -> list[dict[str, Value]
         RequestError: names row and field of each problem.
     """
     inputs = contract.inputs
+    missing = contract.missing_set
     typed: list[dict[str, Value]] = []
     problems: list[RowProblem] = []
     total = 0
@@ -117,6 +118,10 @@ def typed_rows(rows: Sequence[Any], contract: Contract) -> list[dict[str, Value]
                     found.append(RowProblem(number, name, "nothing: the field is missing", column.allowed()))
                     continue
                 value = row[name]
+                if type(value) is str and value.strip(SPACES) in missing:
+                    # A file's word for a missing value; in JSON that is null, and a level it is not.
+                    found.append(column.problem(number, value))
+                    continue
                 try:
                     out[name] = column.read(value)
                 except ValueError:

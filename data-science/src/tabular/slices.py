@@ -55,9 +55,9 @@ def slice_figures(
 
 
 def _masks(item: Slice, columns: dict[str, Any], contract: Contract) -> list[tuple[str, NDArray[np.bool_]]]:
-    column = contract[item.column]
-    if item.column not in columns:
-        return []
+    column = contract.by_name.get(item.column)
+    if column is None or item.column not in columns:
+        return []  # project.yml has it, and the rows do not: a model made before it was added.
     values = columns[item.column]
     if column.type == "category":
         texts = np.array(["(missing)" if v is None else v for v in values], dtype=object)

@@ -113,9 +113,10 @@ def side_of_hash(value: nw.Expr, split: Split) -> nw.Expr:
     return (bucket >= first).cast(nw.Int8) + (bucket >= second).cast(nw.Int8)
 
 
-def side_of_time(column: str, first: Any, second: Any) -> nw.Expr:
-    """0, 1 or 2 by time: before `first`, before `second`, later. A row without a time trains."""
-    later = (nw.col(column) >= first, nw.col(column) >= second)
+def side_of_time(column: str, first: float, second: float) -> nw.Expr:
+    """0, 1 or 2 by time: before `first`, before `second`, later, in seconds since 1970 UTC. A row without a time trains."""
+    time = nw.col(column).dt.timestamp("us")
+    later = (time >= round(first * 1_000_000), time >= round(second * 1_000_000))
     passed = [test.cast(nw.Int8).fill_null(0) for test in later]
     side: nw.Expr = passed[0] + passed[1]
     return side

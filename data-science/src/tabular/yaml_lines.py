@@ -97,6 +97,15 @@ class Section:
             return default or ""
         return value
 
+    def scalar(self, key: str) -> str | None:
+        """A scalar as it is written, whatever YAML would make of it; None if it is absent."""
+        self._taken.append(key)
+        node = self._nodes.get(key)
+        if node is not None and not isinstance(node, yaml.ScalarNode):
+            self.fail(key, _kind(_construct(node)), "a single value")
+            return None
+        return None if node is None else str(node.value)
+
     def number(self, key: str, default: float | None = None, *, low: float | None = None, high: float | None = None) -> float | None:
         """A number within an inclusive range."""
         value = self.value(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import compileall
 import hashlib
+import importlib.metadata
 import os
 import shutil
 import sys
@@ -112,6 +113,8 @@ class Runner:
         self._reuse = reuse and not job.force_rerun
         self._interrupts = interrupts
         self._unwatched = False
+        # The desk runs nodes in its own Python: other packages there, other results.
+        self._installed = sorted({f"{d.metadata['Name']}=={d.version}" for d in importlib.metadata.distributions()})
         self._name = jobs.new_job_name()
         self._folder = store.job_folder(self._name)
         self._hasher = Hasher(store.folder / "hashes.json")
@@ -435,7 +438,7 @@ class Runner:
             "conda": self._hasher.file(component.conda_file) if component.conda_file else "",
             "variables": node.environment_variables,
             "python": sys.version,
-            "prefix": sys.prefix,
+            "installed": self._installed,
             "node": node.name,
         }
         return hashlib.sha256(dumps(parts).encode()).hexdigest()

@@ -73,13 +73,21 @@ class _Trusted:
 
 
 def grow(model: Any, data: TrainingData, trees: int, budget: Budget) -> Any:
-    """Fit a forest in batches, so that it can stop at the deadline with the trees it has (at least one batch)."""
+    """Fit a forest in batches, so that it can stop at the deadline with the trees it has (at least one)."""
     model.set_params(warm_start=True, n_jobs=budget.threads, random_state=budget.seed)
     target = data.train.target if data.task == "regression" else data.train.target.astype(np.int64)
-    for count in range(min(_BATCH, trees), trees + _BATCH, _BATCH):
-        model.set_params(n_estimators=min(count, trees))
+    begun, count = time.monotonic(), 0
+    while count < trees:
+        now = time.monotonic()
+        step = _BATCH
+        if budget.deadline is not None:
+            # The first tree tells how many more there is time for.
+            left = (budget.deadline - now) * count / (now - begun) if count else 1.0
+            if count and left < 1:
+                break
+            step = max(1, min(_BATCH, int(left)))
+        count = min(count + step, trees)
+        model.set_params(n_estimators=count)
         model.fit(data.train.features, target)
-        if len(model.estimators_) >= trees or (budget.deadline is not None and time.monotonic() > budget.deadline):
-            break
     model.set_params(warm_start=False, n_jobs=1, n_estimators=len(model.estimators_))
     return model
