@@ -19,6 +19,7 @@ from lockgate.workspace import models
 from lockgate.workspace.store import Store
 
 TRAINING: Final = Path("mlops-pipelines/train/dev-train.yml")
+STAGE_TEST: Final = Path("mlops-pipelines/test/stage-test.yml")
 _SCORE: Final = "import json, sys, score; score.init(); print(json.dumps(score.run(sys.stdin.buffer.read())))"
 
 
@@ -56,6 +57,7 @@ def _summary(root: Path, store: Store, outcome: Outcome) -> int:
     model = models.find_model(store, name, version)
     print(f"model    {name}:{version} in workspace {store.workspace!r} ({_shown(model.path, root)})")
     print(_scored(root, model.path))
+    print(f"next     judge it on newer data: ./run run {STAGE_TEST} --set inputs.model.path=azureml:{name}:{version}")
     return 0
 
 
