@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 EXIT_INTERRUPTED: Final = 130
+EXIT_MISTAKES: Final = 1
+"""Of `lockgate check`, when it has found some."""
 _SHOWN: Final = 160
 """Characters of a source line that a message shows."""
 
@@ -68,12 +70,14 @@ class Mistake:
         message: what was found, what is allowed and what to do, in one sentence.
         source: the line itself, for the caret; empty if it can't be shown.
         unsupported: whether Azure would take it and only the desk does not.
+        included: the places of the templates' references that led to it, the outermost first.
     """
 
     place: Place
     message: str
     source: str = ""
     unsupported: bool = False
+    included: tuple[Place, ...] = ()
 
     def __str__(self) -> str:
         text = f"{self.place}: {self.message}"
@@ -82,6 +86,8 @@ class Mistake:
             start = max(0, self.place.column - 1 - _SHOWN // 2) if self.place.column > _SHOWN else 0
             shown = "".join(c if c.isprintable() else " " for c in self.source[start : start + _SHOWN])
             text += f"\n    {shown}\n    {' ' * (self.place.column - 1 - start)}^"
+        for place in reversed(self.included):
+            text += f"\n    included from {place}"
         return text
 
 

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from lockgate.errors import RunError
 from lockgate.execution.display import make_watcher
-from lockgate.execution.interrupts import Interrupts
 from lockgate.execution.job_file import load_job
 from lockgate.execution.overrides import parse_override
 from lockgate.execution.runner import Outcome, Runner, failure_report
+from lockgate.interrupts import Interrupts
 from lockgate.workspace import models
 from lockgate.workspace.store import Store
 

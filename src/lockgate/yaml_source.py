@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +18,8 @@ MAX_NODES: Final = 200_000
 _LONG: Final = 5_000
 """Characters from which a text could be nested deeply enough to exhaust the stack of the C parser."""
 _MESSAGE: Final = 200
-_LOADER: Final[type[Any]] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: Final[type[Any]] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""PyYAML's safe loader, the one in C where it is there."""
 
 
 @dataclass
@@ -27,6 +29,7 @@ class Source:
     path: Path
     name: str
     lines: list[str] = field(default_factory=list)
+    text: str = ""
 
     def line(self, number: int) -> str:
         """A line by its 1-based number; empty if there is none."""
@@ -102,32 +105,56 @@ def load_yaml(path: Path, name: str | None = None) -> Node:
     Raises:
         FileError: it can't be read, is too large, not UTF-8, not YAML, too deep, or has a key twice.
     """
+    source = read_source(path, name)
+    return parse_yaml(source.text, source)
+
+
+def read_source(path: Path, name: str | None = None, largest: int = MAX_BYTES) -> Source:
+    """Read a file's text.
+
+    Raises:
+        FileError: it can't be read, has more than `largest` bytes, or is not UTF-8.
+    """
     shown = name or str(path)
     try:
         data = path.read_bytes()
     except OSError as error:
         raise FileError([Mistake(Place(shown), f"can't be read: {error.strerror}; check the path")]) from None
-    if len(data) > MAX_BYTES:
-        raise FileError([Mistake(Place(shown), f"found {len(data):,} bytes; allowed: at most {MAX_BYTES:,}")])
+    if len(data) > largest:
+        raise FileError([Mistake(Place(shown), f"found {len(data):,} bytes; allowed: at most {largest:,}")])
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = data[: error.start]
         line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
         raise FileError([Mistake(Place(shown, line, column), "found bytes that are not UTF-8; save the file as UTF-8")]) from None
-    return parse_yaml(text, Source(path.absolute(), shown, text.splitlines()))
+    return Source(path.absolute(), shown, text.splitlines(), text)
 
 
 def parse_yaml(text: str, source: Source) -> Node:
     """Read YAML from a text; see `load_yaml`."""
-    try:
+    with yaml_mistakes(text, source):
         if len(text) > _LONG:
             _refuse_depth(text, source)
-        loader = _LOADER(text)
+        loader = LOADER(text)
         try:
             root = loader.get_single_node()
         finally:
             loader.dispose()
+    if root is None:
+        raise FileError([Mistake(Place(source.name), "the file is empty; allowed: a YAML mapping")])
+    mistakes: list[Mistake] = []
+    node = _Converter(source, mistakes).convert(root, set(), 0)
+    if mistakes:
+        raise FileError(mistakes)
+    return node
+
+
+@contextmanager
+def yaml_mistakes(text: str, source: Source) -> Iterator[None]:
+    """Turns what PyYAML raises within into a FileError with its place."""
+    try:
+        yield
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(source.name, mark.line + 1, mark.column + 1) if mark else Place(source.name)
@@ -139,13 +166,6 @@ def parse_yaml(text: str, source: Source) -> Node:
         raise FileError([Mistake(place, "not valid YAML: found a control character; take it out", source.line(place.line))]) from None
     except yaml.YAMLError as error:
         raise FileError([Mistake(Place(source.name), f"not valid YAML: {_cut(str(error).splitlines()[0])}")]) from None
-    if root is None:
-        raise FileError([Mistake(Place(source.name), "the file is empty; allowed: a YAML mapping")])
-    mistakes: list[Mistake] = []
-    node = _Converter(source, mistakes).convert(root, set(), 0)
-    if mistakes:
-        raise FileError(mistakes)
-    return node
 
 
 def _cut(text: str) -> str:
@@ -155,7 +175,7 @@ def _cut(text: str) -> str:
 def _refuse_depth(text: str, source: Source) -> None:
     """Look at the events alone, which takes no stack: composing them does, in C, and would end the process."""
     depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
+    for event in yaml.parse(text, Loader=LOADER):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:

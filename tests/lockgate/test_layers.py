@@ -22,7 +22,8 @@ def test_the_layers_hold():
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Layers of the desk KEPT" in done.stdout
+    assert "Layers of the desk: Azure ML KEPT" in done.stdout
+    assert "Layers of the desk: Azure Pipelines KEPT" in done.stdout
 
 
 def imported_by(code, *names):

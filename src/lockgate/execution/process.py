@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -13,11 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from lockgate.processes import end_marked, signal_group, without_control
+
 _GRACE: Final = 5.0
 """Seconds between asking a process group to end and ending it."""
 _POLL: Final = 0.02
 _PR_SET_PDEATHSIG: Final = 1
-_CONTROL: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]")
 
 
 class Running:
@@ -66,10 +66,7 @@ class Running:
         end_marked(self._mark)
 
     def _signal(self, number: int) -> None:
-        try:
-            os.killpg(self._process.pid, number)
-        except ProcessLookupError:
-            pass  # All of the group has ended.
+        signal_group(self._process.pid, number)
 
     def last_line(self) -> str:
         """The last line of its log that is not empty."""
@@ -93,17 +90,6 @@ def stop_all(commands: Sequence[Running], hurry: Callable[[], bool]) -> None:
         command.kill()
 
 
-def end_marked(mark: str) -> None:
-    """Linux: end every process whose environment has `mark`, as a daemon has that a command started."""
-    wanted = mark.encode()
-    for folder in Path("/proc").glob("[0-9]*") if sys.platform == "linux" else ():
-        try:
-            if wanted in (folder / "environ").read_bytes().split(b"\0"):
-                os.kill(int(folder.name), signal.SIGKILL)
-        except (OSError, ValueError):
-            continue  # It has ended, or is not ours.
-
-
 def tail(log: Path, count: int) -> list[str]:
     """The last lines of a log that are not empty, without a terminal's control codes."""
     try:
@@ -113,5 +99,5 @@ def tail(log: Path, count: int) -> list[str]:
             data = stream.read()
     except OSError:
         return []
-    text = _CONTROL.sub("", data.decode(errors="replace").replace("\r", "\n"))
+    text = without_control(data.decode(errors="replace").replace("\r", "\n"))
     return [line.rstrip() for line in text.split("\n") if line.strip()][-count:]

@@ -19,9 +19,10 @@ from lockgate.execution.bindings import NodeOutput, ParentInput, references, ren
 from lockgate.execution.environments import pin_differences
 from lockgate.execution.events import JobView, NodeStatus, NodeView, Watcher
 from lockgate.execution.graph import in_order
-from lockgate.execution.interrupts import Interrupts
-from lockgate.execution.process import Running, end_marked, stop_all, tail
+from lockgate.execution.process import Running, stop_all, tail
 from lockgate.execution.specification import Literal, PathInput, PipelineJob, PipelineNode, Port, Value
+from lockgate.interrupts import Interrupts
+from lockgate.processes import end_marked
 from lockgate.workspace import jobs, models
 from lockgate.workspace.content import Hasher, ignore_patterns, list_files
 from lockgate.workspace.store import Store, dumps

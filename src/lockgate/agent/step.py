@@ -1,0 +1,480 @@
+"""A step: its condition, its task, what it prints, its time, and its further tries."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
+
+from lockgate.agent import approvals
+from lockgate.agent.logging_commands import BY_NAME, LoggingCommand, parse_command
+from lockgate.agent.masking import MaskedLines
+from lockgate.agent.process import run_process
+from lockgate.agent.runs import RunFolder
+from lockgate.agent.task import Folders, Result, TaskError, is_true
+from lockgate.agent.tasks._artifacts import publish
+from lockgate.expressions import ExpressionError
+from lockgate.pipelines.conditions import JobSoFar, holds
+from lockgate.pipelines.model import Outcome, Step
+from lockgate.pipelines.plan import explain
+
+if TYPE_CHECKING:
+    from lockgate.agent.events import View
+    from lockgate.agent.job import JobRun
+
+_GRACE: Final = 5.0
+_POLL: Final = 0.05
+_ISSUES: Final = 10
+"""Errors and warnings that are kept of a step."""
+_RANK: Final[tuple[Outcome, ...]] = ("Succeeded", "SucceededWithIssues", "Failed", "Canceled", "Skipped")
+
+
+class _StoppedError(Exception):
+    """The step was told to end while its task waited."""
+
+
+class StepRun:
+    """A step that is being run; it is what its task sees as `StepHost`."""
+
+    def __init__(self, job: JobRun, step: Step, view: View, log: Path) -> None:
+        self.job = job
+        self.step = step
+        self.view = view
+        self.inputs: Mapping[str, str] = {}
+        self.environment: dict[str, str] = {}
+        self.values: Mapping[str, Any] = {}
+        self.set_here: list[dict[str, Any]] = []
+        self.paths_here: list[str] = []
+        self.secret_here = False
+        self._log_path = log
+        self._log: TextIO | None = None
+        self._lines = MaskedLines(job.run.masker)
+        self._completed: Outcome | None = None
+        self._command_failed = ""
+        self._deadline: float | None = None
+        self._timed_out = False
+        self._goes_on_when_canceled: bool | None = None
+        self._debug = False
+
+    # What a task asks ------------------------------------------------------------------------------------------------
+
+    @property
+    def folders(self) -> Folders:
+        """See `StepHost`."""
+        return self.job.folders
+
+    @property
+    def run_folder(self) -> RunFolder:
+        """See `StepHost`."""
+        return self.job.run.folder
+
+    def mask(self, text: str) -> str:
+        """See `StepHost`."""
+        return self.job.run.masker.mask(text)
+
+    def say(self, line: str) -> None:
+        """See `StepHost`."""
+        command = parse_command(line)
+        if command is not None:
+            self._follow(command)
+            if not self._debug:
+                return
+            line = f"##[debug]Processed: {line}"
+        for masked in self._lines.feed(line):
+            self._write(masked)
+
+    def issue(self, kind: Literal["error", "warning"], message: str) -> None:
+        """See `StepHost`."""
+        self._note_issue(kind, message)
+        self.say(f"##[{kind}]{message}")
+
+    def run(
+        self, command: Sequence[str | Path], folder: Path, *, fail_on_stderr: bool = False, environment: Mapping[str, str] | None = None
+    ) -> int:
+        """See `StepHost`."""
+        wrote: list[str] = []
+
+        def errors(line: str) -> None:
+            wrote.append(line)
+            self.say(line)
+
+        try:
+            all_ = {**self.environment, **(environment or {})}
+            code = run_process(command, folder, all_, self.say, errors if fail_on_stderr else None, self._stop)
+        except OSError as error:
+            raise TaskError(f"{Path(command[0]).name} can't be started: {error.strerror or error}") from None
+        except ValueError as error:
+            raise TaskError(f"{Path(command[0]).name} can't be started: {error}; is there a NUL in a variable?") from None
+        if self._stop() is not None:
+            raise _StoppedError
+        if fail_on_stderr and wrote and not code:
+            raise TaskError(f"it wrote {len(wrote)} lines to stderr, which fails it as the step says; the first: {wrote[0]}")
+        return code
+
+    def wait(self, seconds: float) -> None:
+        """See `StepHost`."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self._stop() is not None:
+                raise _StoppedError
+            time.sleep(min(_POLL, left))
+
+    def resolve(self, path: str) -> Path:
+        """See `StepHost`."""
+        return Path(self.values["System.DefaultWorkingDirectory"]) / path
+
+    def set_variable(self, name: str, text: str, *, secret: bool = False, output: bool = False, readonly: bool = False) -> None:
+        """See `StepHost`."""
+        if secret:
+            self.job.run.masker.add(text)
+            self.secret_here = True
+        self.set_here.append({"name": name, "text": "" if secret else text, "secret": secret, "output": output, "readonly": readonly})
+        self.job.set_variable(self.step.name, name, text, secret=secret, output=output, readonly=readonly)
+
+    def prepend_path(self, folder: Path) -> None:
+        """See `StepHost`."""
+        self.paths_here.append(str(folder))
+        self.job.prepend_path(str(folder))
+
+    def at_job_end(self, action: Callable[[], None]) -> None:
+        """See `StepHost`."""
+        self.job.at_end.append(action)
+
+    def folder_of_resource(self, alias: str) -> RunFolder:
+        """See `StepHost`."""
+        found = self.job.run.resources.get(alias.lower())
+        if found is None:
+            raise TaskError(f"there is no pipeline resource {alias!r}; declare it under resources.pipelines")
+        return found
+
+    def find_runs(self, pipeline: str) -> list[RunFolder]:
+        """See `StepHost`."""
+        return [run for run in self.job.run.runs.of_pipeline(pipeline) if run.id != self.run_folder.id and run.record.get("result")]
+
+    def ask(self, instructions: str, timeout_minutes: float) -> bool:
+        """See `StepHost`."""
+        what = f"{'.'.join(self.view.path())} ({self.step.title})"
+        approvals.ask(self.run_folder, what, self.mask(instructions))
+        self.job.run.change(self.view, "approval", f"waits for an answer: lockgate approve {self.run_folder.id}")
+        until = time.monotonic() + timeout_minutes * 60
+        while (answer := approvals.answer_of(self.run_folder, what)) is None:
+            if time.monotonic() > until or self._timed_out_now():
+                raise TimeoutError
+            if self._stop() is not None:
+                raise _StoppedError
+            self.job.run.answer_at_once(what)
+            time.sleep(_POLL)
+        self.job.run.change(self.view, "running", "")
+        return answer == "approved"
+
+    # How it runs -------------------------------------------------------------------------------------------------------
+
+    def execute(self) -> Outcome:
+        """Run it, unless its condition says no."""
+        run = self.job.run
+        self._refresh()
+        try:
+            true, reason = self._wanted()
+        except ExpressionError as error:
+            self.view.begun = time.monotonic()
+            return self._finish("Failed", f"its condition can't be evaluated: {error}: {self.step.condition}")
+        if not true:
+            run.change(self.view, "Skipped", reason)
+            return "Skipped"
+        self.view.begun = time.monotonic()
+        self.view.title = self.job.expand(self.step.title)
+        run.change(self.view, "running", "")
+        outcome: Outcome = "Failed"
+        detail = ""
+        for attempt in range(self.step.retries + 1):
+            outcome, detail = self._attempt()
+            if outcome != "Failed" or attempt == self.step.retries or self.job.canceled:
+                break
+            pause = (attempt + 1) ** 2
+            self.say(f"##[warning]{detail}; trying again in {pause} s, {self.step.retries - attempt} times at most")
+            self._deadline = None
+            try:
+                self.wait(pause)
+            except _StoppedError:
+                outcome = "Canceled"
+                break
+        if outcome == "Failed" and is_true(self.job.expand(self.step.continue_on_error)):
+            return self._finish("SucceededWithIssues", f"{detail}; goes on, as continueOnError says")
+        return self._finish(outcome, detail)
+
+    def _wanted(self) -> tuple[bool, str]:
+        if not self.step.enabled:
+            return False, "enabled is false"
+        status = JobSoFar("Canceled" if self.job.canceled else self.job.outcome)
+        if self.job.run.hurry:
+            return False, "the run was stopped"
+        if holds(self.step.condition, status, self.values):
+            return True, ""
+        if self.step.condition:
+            return False, f"its condition is false: {self.mask(explain(self.step.condition, self.values))}"
+        return False, f"the job has {status.outcome.lower()}"
+
+    def _refresh(self) -> None:
+        """See the job's variables as they are now."""
+        expanded = self.job.expanded()
+        self.values = expanded.values
+        self._debug = is_true(str(expanded.values.get("System.Debug", "")))
+        own = {key: expanded.replace(text) for key, text in self.step.env.items()}
+        self.environment = self.job.environment(own, expanded)
+
+    def _attempt(self) -> tuple[Outcome, str]:
+        self._completed = None
+        self._command_failed = ""
+        self._timed_out = False
+        minutes = self.step.timeout_minutes
+        self._deadline = time.monotonic() + minutes * 60 if minutes else None
+        outcome: Outcome = "Succeeded"
+        detail = ""
+        try:
+            found = self._run_task()
+            outcome = found or "Succeeded"
+        except _StoppedError:
+            outcome = "Canceled"
+            if self._timed_out:
+                outcome, detail = "Failed", f"stopped after its timeoutInMinutes of {minutes}"
+                self._note_issue("error", detail)
+        except TaskError as error:
+            outcome, detail = "Failed", str(error)
+            if self.job.canceled and self._stop() is not None:
+                outcome, detail = "Canceled", ""
+            else:
+                self.issue("error", detail)
+        for line in self._lines.end():
+            self._write(line)
+        outcome, detail = self._with_commands(outcome, detail)
+        return outcome, self.mask(detail)
+
+    def _with_commands(self, outcome: Outcome, detail: str) -> tuple[Outcome, str]:
+        """How it ended once the logging commands that it printed are counted in."""
+        if outcome not in ("Succeeded", "SucceededWithIssues"):
+            return outcome, detail
+        if self._command_failed:
+            return "Failed", self._command_failed
+        if self._completed:
+            outcome = max(outcome, self._completed, key=_RANK.index)
+            detail = detail or (self.view.detail if outcome != "Succeeded" else "")
+        return outcome, detail
+
+    def _run_task(self) -> Result | None:
+        from lockgate.agent.builtin_steps import BUILTIN
+
+        expanded = self.job.expanded()
+        given = {name: expanded.replace(text) for name, text in self.step.inputs.items()}
+        builtin = BUILTIN.get(self.step.task)
+        if builtin is not None:
+            self.inputs = given
+            builtin(self)
+            return None
+        task, specification = self.job.run.task(self.step.task)
+        inputs = {one.name: expanded.replace(one.default) for one in specification.inputs}
+        for name, text in given.items():
+            known = specification.input(name)
+            inputs[known.name if known else name] = text
+        self.inputs = inputs
+        self._check_inputs(specification.inputs, inputs)
+        for sentence in specification.check(inputs):
+            raise TaskError(sentence)
+        return task(self)
+
+    def _check_inputs(self, known: Sequence[Any], inputs: Mapping[str, str]) -> None:
+        """What macros came to is checked here; the rest was when the file was read."""
+        for one in known:
+            text = inputs[one.name]
+            if one.required and not text:
+                raise TaskError(f"{one.name} is empty; it is {one.help}")
+            if one.allowed and text and text.lower() not in {word.lower() for word in one.allowed}:
+                raise TaskError(f"{one.name}: found {text!r}; allowed: {', '.join(one.allowed)}")
+            for value, why in one.refused:
+                if text.lower() == value.lower():
+                    raise TaskError(f"{one.name}: {text!r} is not run on the desk: {why}")
+
+    def _finish(self, outcome: Outcome, detail: str) -> Outcome:
+        self.view.seconds = self.view.elapsed()
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+        self.job.run.change(self.view, outcome, detail)
+        return outcome
+
+    def _timed_out_now(self) -> bool:
+        return self._deadline is not None and time.monotonic() > self._deadline
+
+    def _stop(self) -> float | None:
+        """None while it may go on; then the seconds that it has to end."""
+        if self.job.run.hurry or self.job.cancel_time_is_over():
+            return 0.0
+        if self._timed_out_now():
+            self._timed_out = True
+            return _GRACE
+        if self.job.canceled:
+            if self._goes_on_when_canceled is None:
+                self._goes_on_when_canceled = self._wants_to_go_on()
+            if not self._goes_on_when_canceled:
+                return _GRACE
+        return None
+
+    def _wants_to_go_on(self) -> bool:
+        try:
+            return bool(self.step.condition) and holds(self.step.condition, JobSoFar("Canceled"), self.values)
+        except ExpressionError:
+            return False
+
+    # What it prints ------------------------------------------------------------------------------------------------------
+
+    def _write(self, line: str) -> None:
+        if self._log is None:
+            self._log_path.parent.mkdir(parents=True, exist_ok=True)
+            self._log = self._log_path.open("a", encoding="utf-8", buffering=1)
+            self.view.log = self._log_path
+        self._log.write(f"{line}\n")
+        if line.strip() and not line.startswith(("##[group]", "##[endgroup]")):
+            self.view.detail = line.strip()
+        self.job.run.line(self.view, line)
+
+    def _note_issue(self, kind: Literal["error", "warning"], message: str, properties: Mapping[str, str] | None = None) -> None:
+        place = {
+            name: text for name, text in (properties or {}).items() if name in ("sourcepath", "linenumber", "columnnumber", "code") and text
+        }
+        if len(self.view.issues) < _ISSUES:
+            self.view.issues.append({"type": kind, "message": self.mask(message), **{k: self.mask(v) for k, v in place.items()}})
+
+    def _follow(self, command: LoggingCommand) -> None:
+        """Do what a logging command says. One that can't be done fails the step once it has ended."""
+        known = BY_NAME.get(command.name)
+        if known is None:
+            self._write(f"##[warning]{self.mask(command.name)} is no logging command; known: {', '.join(sorted(BY_NAME))}")
+            return
+        if known.desk == "refused":
+            self._wrong(command, f"it is not done on the desk: {known.why}")
+            return
+        if known.desk == "none":
+            return
+        try:
+            getattr(self, f"_on_{command.name.replace('.', '_')}")(command.properties, command.text)
+        except TaskError as error:
+            self._wrong(command, str(error))
+        except OSError as error:
+            self._wrong(command, f"{error.strerror}: {error.filename}")
+
+    def _wrong(self, command: LoggingCommand, message: str) -> None:
+        self._command_failed = self.mask(f"##vso[{command.name}]: {message}")
+        self._note_issue("error", self._command_failed)
+        self._write(f"##[error]{self._command_failed}")
+
+    def _file(self, text: str) -> Path:
+        path = self.resolve(text.strip())
+        if not text.strip() or not path.exists():
+            raise TaskError(f"there is no file {text.strip()!r}")
+        return path
+
+    def _keep(self, path: Path, folder: str) -> None:
+        target = self.run_folder.path / folder
+        target.mkdir(parents=True, exist_ok=True)
+        name, number = path.name, 1
+        while (target / name).exists():
+            number += 1
+            name = f"{path.stem}-{number}{path.suffix}"
+        if path.suffix in (".md", ".txt", ".log", ".json", ".csv", ".html"):
+            (target / name).write_text(self.mask(path.read_text(encoding="utf-8", errors="replace")), encoding="utf-8")
+        else:
+            shutil.copy2(path, target / name)
+
+    def _on_task_setvariable(self, properties: Mapping[str, str], text: str) -> None:
+        name = properties.get("variable", "").strip()
+        if not name:
+            raise TaskError("it has no variable=; write ##vso[task.setvariable variable=name]value")
+        secret, output, readonly = (is_true(properties.get(key, "")) for key in ("issecret", "isoutput", "isreadonly"))
+        if secret and "\n" in text.strip("\r\n"):
+            self.job.run.masker.add(text)
+            raise TaskError("a secret can't have several lines; encode it, for example with base64")
+        if output and not self.step.name:
+            raise TaskError(f"isOutput needs a step with a name:, by which {name} is found; give the step one")
+        if self.job.variables.is_readonly(name) and not output:
+            raise TaskError(f"variable {name!r} is read-only; its value stays")
+        self.set_variable(name, text, secret=secret, output=output, readonly=readonly)
+
+    def _on_task_setsecret(self, properties: Mapping[str, str], text: str) -> None:
+        del properties
+        self.job.run.masker.add(text)
+        self.secret_here = True
+
+    def _on_task_logissue(self, properties: Mapping[str, str], text: str) -> None:
+        kind = properties.get("type", "").lower()
+        if kind not in ("error", "warning"):
+            raise TaskError(f"type: found {kind!r}; allowed: error or warning")
+        self._note_issue("error" if kind == "error" else "warning", text, properties)
+        place = ":".join(properties[key] for key in ("sourcepath", "linenumber", "columnnumber") if properties.get(key))
+        for line in self._lines.feed(f"##[{kind}]{place + ': ' if place else ''}{text}"):
+            self._write(line)
+
+    def _on_task_complete(self, properties: Mapping[str, str], text: str) -> None:
+        results = {name.lower(): name for name in _RANK}
+        wanted = properties.get("result", "Succeeded")
+        if wanted.lower() not in results:
+            raise TaskError(f"result: found {wanted!r}; allowed: {', '.join(results.values())}")
+        found = results[wanted.lower()]
+        self._completed = found if self._completed is None else max(self._completed, found, key=_RANK.index)
+        if text.strip():
+            for line in self._lines.feed(text):
+                self._write(line)
+
+    def _on_task_prependpath(self, properties: Mapping[str, str], text: str) -> None:
+        del properties
+        if not text.strip():
+            raise TaskError("it names no folder")
+        self.prepend_path(Path(text.strip()))
+
+    def _on_task_setprogress(self, properties: Mapping[str, str], text: str) -> None:
+        value = properties.get("value", "")
+        if not value.isdigit() or int(value) > 100:
+            raise TaskError(f"value: found {value!r}; allowed: 0 to 100")
+        self.view.detail = self.mask(f"{value} % {properties.get('currentoperation', '') or text}".strip())
+
+    def _on_task_debug(self, properties: Mapping[str, str], text: str) -> None:
+        del properties
+        if self._debug:
+            for line in self._lines.feed(f"##[debug]{text}"):
+                self._write(line)
+
+    def _on_task_uploadsummary(self, properties: Mapping[str, str], text: str) -> None:
+        del properties
+        self._keep(self._file(text), "summary")
+
+    _on_build_uploadsummary = _on_task_uploadsummary
+
+    def _on_task_uploadfile(self, properties: Mapping[str, str], text: str) -> None:
+        del properties
+        self._keep(self._file(text), "logs/files")
+
+    _on_build_uploadlog = _on_task_uploadfile
+
+    def _on_task_addattachment(self, properties: Mapping[str, str], text: str) -> None:
+        kind, name = properties.get("type", ""), properties.get("name", "")
+        if not kind or not name:
+            raise TaskError("it needs type= and name=")
+        self._keep(self._file(text), f"attachments/{Path(kind).name}/{Path(name).name}")
+
+    def _on_build_updatebuildnumber(self, properties: Mapping[str, str], text: str) -> None:
+        del properties
+        self.job.run.set_number(text.strip())
+        self.job.variables.set("Build.BuildNumber", text.strip(), readonly=True)
+
+    def _on_build_addbuildtag(self, properties: Mapping[str, str], text: str) -> None:
+        del properties
+        tag = text.strip()
+        if not tag or ":" in tag:
+            raise TaskError(f"found the tag {tag!r}; allowed: a text without a colon")
+        self.job.run.add_tag(tag)
+
+    def _on_artifact_upload(self, properties: Mapping[str, str], text: str) -> None:
+        name = properties.get("artifactname", "")
+        if not name:
+            raise TaskError("it needs artifactname=")
+        publish(self, self._file(text), name, again=True)

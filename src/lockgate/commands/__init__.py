@@ -1,0 +1,1 @@
+"""The commands of `lockgate`, one per file. Each has `add`, which declares its options, and `run`."""

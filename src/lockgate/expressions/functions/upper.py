@@ -1,0 +1,15 @@
+"""`upper(text)`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lockgate.expressions.function import Function, of_values
+from lockgate.expressions.values import to_string
+
+
+def _upper(text: Any) -> str:
+    return to_string(text).upper()
+
+
+FUNCTION = Function("upper", 1, 1, of_values(_upper), "The text in capitals.", ("upper('AbC')", "ABC"))

@@ -1,0 +1,1 @@
+"""Azure Pipelines files: text in, a plan or every mistake out. Pure: it reads the files it is given and runs nothing."""

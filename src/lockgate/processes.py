@@ -1,0 +1,36 @@
+"""Ending processes that others have started, whole trees of them; what jobs of both worlds need."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+_CONTROL: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]")
+
+
+def signal_group(leader: int, number: int) -> None:
+    """Send a signal to all of a process group; nothing if it has ended."""
+    try:
+        os.killpg(leader, number)
+    except ProcessLookupError:
+        pass  # All of the group has ended.
+
+
+def end_marked(mark: str) -> None:
+    """Linux: end every process whose environment has `mark` (`NAME=value`), as a daemon has that a command started."""
+    wanted = mark.encode()
+    for folder in Path("/proc").glob("[0-9]*") if sys.platform == "linux" else ():
+        try:
+            if wanted in (folder / "environ").read_bytes().split(b"\0"):
+                os.kill(int(folder.name), signal.SIGKILL)
+        except (OSError, ValueError):
+            continue  # It has ended, or is not ours.
+
+
+def without_control(text: str) -> str:
+    """A text without a terminal's control codes."""
+    return _CONTROL.sub("", text)
