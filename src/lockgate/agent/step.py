@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 
 from lockgate.agent import approvals
-from lockgate.agent.logging_commands import BY_NAME, LoggingCommand, parse_command
+from lockgate.agent.command_handlers import CommandHandlers
+from lockgate.agent.logging_commands import parse_command
 from lockgate.agent.masking import MaskedLines
 from lockgate.agent.process import run_process
 from lockgate.agent.runs import RunFolder
-from lockgate.agent.task import Folders, Result, TaskError, is_true
-from lockgate.agent.tasks._artifacts import publish
+from lockgate.agent.task import RANK, Folders, Result, TaskError, is_true
 from lockgate.expressions import ExpressionError
 from lockgate.pipelines.conditions import JobSoFar, holds
 from lockgate.pipelines.model import Outcome, Step
@@ -28,7 +27,6 @@ _GRACE: Final = 5.0
 _POLL: Final = 0.05
 _ISSUES: Final = 10
 """Errors and warnings that are kept of a step."""
-_RANK: Final[tuple[Outcome, ...]] = ("Succeeded", "SucceededWithIssues", "Failed", "Canceled", "Skipped")
 
 
 class _StoppedError(Exception):
@@ -51,12 +49,13 @@ class StepRun:
         self._log_path = log
         self._log: TextIO | None = None
         self._lines = MaskedLines(job.run.masker)
-        self._completed: Outcome | None = None
-        self._command_failed = ""
+        self._commands = CommandHandlers(self)
+        self.completed: Outcome | None = None
+        self.command_failed = ""
         self._deadline: float | None = None
         self._timed_out = False
         self._goes_on_when_canceled: bool | None = None
-        self._debug = False
+        self.debug = False
 
     # What a task asks ------------------------------------------------------------------------------------------------
 
@@ -78,16 +77,16 @@ class StepRun:
         """See `StepHost`."""
         command = parse_command(line)
         if command is not None:
-            self._follow(command)
-            if not self._debug:
+            self._commands.follow(command)
+            if not self.debug:
                 return
             line = f"##[debug]Processed: {line}"
         for masked in self._lines.feed(line):
-            self._write(masked)
+            self.write(masked)
 
     def issue(self, kind: Literal["error", "warning"], message: str) -> None:
         """See `StepHost`."""
-        self._note_issue(kind, message)
+        self.note_issue(kind, message)
         self.say(f"##[{kind}]{message}")
 
     def run(
@@ -220,13 +219,13 @@ class StepRun:
         """See the job's variables as they are now."""
         expanded = self.job.expanded()
         self.values = expanded.values
-        self._debug = is_true(str(expanded.values.get("System.Debug", "")))
+        self.debug = is_true(str(expanded.values.get("System.Debug", "")))
         own = {key: expanded.replace(text) for key, text in self.step.env.items()}
         self.environment = self.job.environment(own, expanded)
 
     def _attempt(self) -> tuple[Outcome, str]:
-        self._completed = None
-        self._command_failed = ""
+        self.completed = None
+        self.command_failed = ""
         self._timed_out = False
         minutes = self.step.timeout_minutes
         self._deadline = time.monotonic() + minutes * 60 if minutes else None
@@ -239,7 +238,7 @@ class StepRun:
             outcome = "Canceled"
             if self._timed_out:
                 outcome, detail = "Failed", f"stopped after its timeoutInMinutes of {minutes}"
-                self._note_issue("error", detail)
+                self.note_issue("error", detail)
         except TaskError as error:
             outcome, detail = "Failed", str(error)
             if self.job.canceled and self._stop() is not None:
@@ -247,7 +246,7 @@ class StepRun:
             else:
                 self.issue("error", detail)
         for line in self._lines.end():
-            self._write(line)
+            self.write(line)
         outcome, detail = self._with_commands(outcome, detail)
         return outcome, self.mask(detail)
 
@@ -255,10 +254,10 @@ class StepRun:
         """How it ended once the logging commands that it printed are counted in."""
         if outcome not in ("Succeeded", "SucceededWithIssues"):
             return outcome, detail
-        if self._command_failed:
-            return "Failed", self._command_failed
-        if self._completed:
-            outcome = max(outcome, self._completed, key=_RANK.index)
+        if self.command_failed:
+            return "Failed", self.command_failed
+        if self.completed:
+            outcome = max(outcome, self.completed, key=RANK.index)
             detail = detail or (self.view.detail if outcome != "Succeeded" else "")
         return outcome, detail
 
@@ -328,7 +327,12 @@ class StepRun:
 
     # What it prints ------------------------------------------------------------------------------------------------------
 
-    def _write(self, line: str) -> None:
+    def masked(self, line: str) -> list[str]:
+        """The lines that can be shown once this one is there too."""
+        return self._lines.feed(line)
+
+    def write(self, line: str) -> None:
+        """Write a line, masked before, to the log."""
         if self._log is None:
             self._log_path.parent.mkdir(parents=True, exist_ok=True)
             self._log = self._log_path.open("a", encoding="utf-8", buffering=1)
@@ -338,143 +342,10 @@ class StepRun:
             self.view.detail = line.strip()
         self.job.run.line(self.view, line)
 
-    def _note_issue(self, kind: Literal["error", "warning"], message: str, properties: Mapping[str, str] | None = None) -> None:
+    def note_issue(self, kind: Literal["error", "warning"], message: str, properties: Mapping[str, str] | None = None) -> None:
+        """Keep an error or warning of the step, with its place in a file."""
         place = {
             name: text for name, text in (properties or {}).items() if name in ("sourcepath", "linenumber", "columnnumber", "code") and text
         }
         if len(self.view.issues) < _ISSUES:
             self.view.issues.append({"type": kind, "message": self.mask(message), **{k: self.mask(v) for k, v in place.items()}})
-
-    def _follow(self, command: LoggingCommand) -> None:
-        """Do what a logging command says. One that can't be done fails the step once it has ended."""
-        known = BY_NAME.get(command.name)
-        if known is None:
-            self._write(f"##[warning]{self.mask(command.name)} is no logging command; known: {', '.join(sorted(BY_NAME))}")
-            return
-        if known.desk == "refused":
-            self._wrong(command, f"it is not done on the desk: {known.why}")
-            return
-        if known.desk == "none":
-            return
-        try:
-            getattr(self, f"_on_{command.name.replace('.', '_')}")(command.properties, command.text)
-        except TaskError as error:
-            self._wrong(command, str(error))
-        except OSError as error:
-            self._wrong(command, f"{error.strerror}: {error.filename}")
-
-    def _wrong(self, command: LoggingCommand, message: str) -> None:
-        self._command_failed = self.mask(f"##vso[{command.name}]: {message}")
-        self._note_issue("error", self._command_failed)
-        self._write(f"##[error]{self._command_failed}")
-
-    def _file(self, text: str) -> Path:
-        path = self.resolve(text.strip())
-        if not text.strip() or not path.exists():
-            raise TaskError(f"there is no file {text.strip()!r}")
-        return path
-
-    def _keep(self, path: Path, folder: str) -> None:
-        target = self.run_folder.path / folder
-        target.mkdir(parents=True, exist_ok=True)
-        name, number = path.name, 1
-        while (target / name).exists():
-            number += 1
-            name = f"{path.stem}-{number}{path.suffix}"
-        if path.suffix in (".md", ".txt", ".log", ".json", ".csv", ".html"):
-            (target / name).write_text(self.mask(path.read_text(encoding="utf-8", errors="replace")), encoding="utf-8")
-        else:
-            shutil.copy2(path, target / name)
-
-    def _on_task_setvariable(self, properties: Mapping[str, str], text: str) -> None:
-        name = properties.get("variable", "").strip()
-        if not name:
-            raise TaskError("it has no variable=; write ##vso[task.setvariable variable=name]value")
-        secret, output, readonly = (is_true(properties.get(key, "")) for key in ("issecret", "isoutput", "isreadonly"))
-        if secret and "\n" in text.strip("\r\n"):
-            self.job.run.masker.add(text)
-            raise TaskError("a secret can't have several lines; encode it, for example with base64")
-        if output and not self.step.name:
-            raise TaskError(f"isOutput needs a step with a name:, by which {name} is found; give the step one")
-        if self.job.variables.is_readonly(name) and not output:
-            raise TaskError(f"variable {name!r} is read-only; its value stays")
-        self.set_variable(name, text, secret=secret, output=output, readonly=readonly)
-
-    def _on_task_setsecret(self, properties: Mapping[str, str], text: str) -> None:
-        del properties
-        self.job.run.masker.add(text)
-        self.secret_here = True
-
-    def _on_task_logissue(self, properties: Mapping[str, str], text: str) -> None:
-        kind = properties.get("type", "").lower()
-        if kind not in ("error", "warning"):
-            raise TaskError(f"type: found {kind!r}; allowed: error or warning")
-        self._note_issue("error" if kind == "error" else "warning", text, properties)
-        place = ":".join(properties[key] for key in ("sourcepath", "linenumber", "columnnumber") if properties.get(key))
-        for line in self._lines.feed(f"##[{kind}]{place + ': ' if place else ''}{text}"):
-            self._write(line)
-
-    def _on_task_complete(self, properties: Mapping[str, str], text: str) -> None:
-        results = {name.lower(): name for name in _RANK}
-        wanted = properties.get("result", "Succeeded")
-        if wanted.lower() not in results:
-            raise TaskError(f"result: found {wanted!r}; allowed: {', '.join(results.values())}")
-        found = results[wanted.lower()]
-        self._completed = found if self._completed is None else max(self._completed, found, key=_RANK.index)
-        if text.strip():
-            for line in self._lines.feed(text):
-                self._write(line)
-
-    def _on_task_prependpath(self, properties: Mapping[str, str], text: str) -> None:
-        del properties
-        if not text.strip():
-            raise TaskError("it names no folder")
-        self.prepend_path(Path(text.strip()))
-
-    def _on_task_setprogress(self, properties: Mapping[str, str], text: str) -> None:
-        value = properties.get("value", "")
-        if not value.isdigit() or int(value) > 100:
-            raise TaskError(f"value: found {value!r}; allowed: 0 to 100")
-        self.view.detail = self.mask(f"{value} % {properties.get('currentoperation', '') or text}".strip())
-
-    def _on_task_debug(self, properties: Mapping[str, str], text: str) -> None:
-        del properties
-        if self._debug:
-            for line in self._lines.feed(f"##[debug]{text}"):
-                self._write(line)
-
-    def _on_task_uploadsummary(self, properties: Mapping[str, str], text: str) -> None:
-        del properties
-        self._keep(self._file(text), "summary")
-
-    _on_build_uploadsummary = _on_task_uploadsummary
-
-    def _on_task_uploadfile(self, properties: Mapping[str, str], text: str) -> None:
-        del properties
-        self._keep(self._file(text), "logs/files")
-
-    _on_build_uploadlog = _on_task_uploadfile
-
-    def _on_task_addattachment(self, properties: Mapping[str, str], text: str) -> None:
-        kind, name = properties.get("type", ""), properties.get("name", "")
-        if not kind or not name:
-            raise TaskError("it needs type= and name=")
-        self._keep(self._file(text), f"attachments/{Path(kind).name}/{Path(name).name}")
-
-    def _on_build_updatebuildnumber(self, properties: Mapping[str, str], text: str) -> None:
-        del properties
-        self.job.run.set_number(text.strip())
-        self.job.variables.set("Build.BuildNumber", text.strip(), readonly=True)
-
-    def _on_build_addbuildtag(self, properties: Mapping[str, str], text: str) -> None:
-        del properties
-        tag = text.strip()
-        if not tag or ":" in tag:
-            raise TaskError(f"found the tag {tag!r}; allowed: a text without a colon")
-        self.job.run.add_tag(tag)
-
-    def _on_artifact_upload(self, properties: Mapping[str, str], text: str) -> None:
-        name = properties.get("artifactname", "")
-        if not name:
-            raise TaskError("it needs artifactname=")
-        publish(self, self._file(text), name, again=True)

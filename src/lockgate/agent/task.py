@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from lockgate.errors import LockgateError
+from lockgate.pipelines.model import Outcome
 from lockgate.pipelines.task_specification import TaskSpecification
 
 if TYPE_CHECKING:
     from lockgate.agent.runs import RunFolder
 
 Result = Literal["Succeeded", "SucceededWithIssues", "Failed", "Canceled", "Skipped"]
+RANK: Final[tuple[Outcome, ...]] = ("Succeeded", "SucceededWithIssues", "Failed", "Canceled", "Skipped")
+"""How a step can end, the worse after the better."""
 
 
 class TaskError(LockgateError):
