@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fnmatch
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lockgate.agent.logging_commands import BY_NAME, LoggingCommand
+from lockgate.agent.logging_commands import BY_NAME, RESTRICTED, LoggingCommand
 from lockgate.agent.task import RANK, TaskError, is_true
 from lockgate.agent.tasks._artifacts import publish
 
@@ -30,6 +31,10 @@ class CommandHandlers:
         known = BY_NAME.get(command.name)
         if known is None:
             self._step.write(f"##[warning]{self._step.mask(command.name)} is no logging command; known: {', '.join(sorted(BY_NAME))}")
+            return
+        target = self._step.step.target
+        if target.get("commands") == "restricted" and command.name not in RESTRICTED:
+            self._step.write(f"##[warning]{command.name} is not followed: the step's target has commands: restricted")
             return
         if known.desk == "refused":
             self._wrong(command, f"it is not done on the desk: {known.why}")
@@ -70,6 +75,12 @@ class CommandHandlers:
         name = properties.get("variable", "").strip()
         if not name:
             raise TaskError("it has no variable=; write ##vso[task.setvariable variable=name]value")
+        settable = self._step.step.target.get("settableVariables")
+        if settable is not None and not any(fnmatch.fnmatchcase(name.lower(), pattern.lower()) for pattern in settable):
+            self._step.write(
+                f"##[warning]variable {name} is not set: the step's target has settableVariables: {', '.join(settable) or 'none'}"
+            )
+            return
         secret, output, readonly = (is_true(properties.get(key, "")) for key in ("issecret", "isoutput", "isreadonly"))
         if secret and "\n" in text.strip("\r\n"):
             self._step.job.run.masker.add(text)

@@ -59,6 +59,10 @@ COMMANDS: Final[tuple[Known, ...]] = (
 )  # fmt: skip
 ALIASES: Final = {"task.issue": "task.logissue"}
 BY_NAME: Final = {known.name: known for known in COMMANDS}
+RESTRICTED: Final = frozenset(
+    f"task.{name}" for name in ("logdetail", "logissue", "complete", "setprogress", "setsecret", "setvariable", "debug", "prependpath")
+)
+"""What a step with `target: {commands: restricted}` may still use."""
 FORMATS: Final = ("group", "endgroup", "section", "command", "warning", "error", "debug")
 """`##[group]` and its like: how a line is shown."""
 

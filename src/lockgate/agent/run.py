@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import select
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -122,6 +124,7 @@ class Run:
         )
         self.variables = Variables()
         self._written = 0.0
+        self._asked_here: str | None = None
 
     # What jobs and steps ask --------------------------------------------------------------------------------------------
 
@@ -206,8 +209,29 @@ class Run:
 
     def answer_at_once(self, what: str) -> None:
         """Answer a question with --yes, or ask the person at the terminal."""
-        if self.options.yes and approvals.answer_of(self.folder, what) is None:
+        if approvals.answer_of(self.folder, what) is not None:
+            return
+        if self.options.yes:
             approvals.record(self.folder, what, "approved", "--yes")
+        elif self.options.interactive:
+            with self._lock:
+                self._ask_here(what)
+
+    def _ask_here(self, what: str) -> None:
+        """One question at a time: a line of the terminal is the answer to the one that was shown last."""
+        if self._asked_here is None:
+            self._asked_here = what
+            self._watcher.note(f"approve {what}? type y or n, and Enter; or answer elsewhere: lockgate approve {self.folder.id}")
+        if self._asked_here != what or not select.select([sys.stdin], [], [], 0)[0]:
+            return
+        line = sys.stdin.readline()
+        if not line:
+            self.options.interactive = False  # The terminal is gone; somebody may still answer elsewhere.
+            return
+        word = line.strip().lower()
+        if word in ("y", "yes", "n", "no"):
+            approvals.record(self.folder, what, "approved" if word.startswith("y") else "rejected", "prompt")
+            self._asked_here = None
 
     # The run itself --------------------------------------------------------------------------------------------------------
 

@@ -44,7 +44,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(
             json.dumps(
-                {"file": pipeline.file, **starts(pipeline), "stages": [stage.to_dict() for stage in stages]}, indent=1, ensure_ascii=False
+                {"file": pipeline.file, **starts(pipeline), "notes": pipeline.notes, "stages": [stage.to_dict() for stage in stages]},
+                indent=1,
+                ensure_ascii=False,
             )
         )
     else:
@@ -126,4 +128,8 @@ def lines(pipeline: Pipeline, stages: list[Entry], *, colour: bool) -> Iterator[
             for step in job.children:
                 yield written(step, "      ", "")
     yield ""
+    for note in pipeline.notes:
+        yield f"note: {note}"
+    if pipeline.notes:
+        yield ""
     yield "✔ runs if all before it succeeds   ? is decided when it runs   - does not run"

@@ -203,7 +203,8 @@ def _one(
     mistakes.stop()
     check_stages(args.stages, pipeline)
     runs = Runs(root)
-    options = Options(jobs=at_least_one(args.jobs), yes=args.yes, stages=tuple(args.stages))
+    interactive = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty() and not args.json
+    options = Options(jobs=at_least_one(args.jobs), yes=args.yes, stages=tuple(args.stages), interactive=interactive)
     stream = sys.stderr if args.json else sys.stdout
     run_ = Run(
         root,

@@ -27,6 +27,7 @@ class World:
 
     Attributes:
         checking: whether a file is only checked, so that required parameters may have no value.
+        notes: what is accepted and has no effect on the desk → where it stands first.
         alone: whether the file that is checked is a template, so that who includes it may declare more.
         repositories: alias → its declaration in `resources.repositories`.
         groups: names of the variable groups → their variables; None if no file of groups was given.
@@ -39,6 +40,7 @@ class World:
     repositories: dict[str, Node] = field(default_factory=dict)
     groups: Mapping[str, Mapping[str, Any]] | None = None
     checked: set[int] = field(default_factory=set)
+    notes: dict[str, Place] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ class Context:
     def fail(self, node: Node, message: str, *, offset: int | None = None, unsupported: bool = False) -> None:
         """Note a mistake at a node."""
         self.world.mistakes.add(mistake_at(node, message, self.included, offset=offset, unsupported=unsupported))
+
+    def note(self, node: Node, message: str) -> None:
+        """Note what is accepted and has no effect on the desk."""
+        self.world.notes.setdefault(message, node.place())
 
     def with_names(self, **values: Any) -> Context:
         """With other or further names for expressions."""

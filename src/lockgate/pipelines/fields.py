@@ -57,7 +57,9 @@ class Fields:
                 inner.fail(key, f"unknown key {key.text!r} of {table.what}; {suggestion(key.text, table.keys)}")
                 continue
             self._found[key.text] = Field(key, value, inner)
-            if known.desk == "refused":
+            if known.desk == "none":
+                inner.note(key, f"{key.text!r} of {table.what} has no effect here: {known.why}")
+            elif known.desk == "refused":
                 inner.fail(key, f"key {key.text!r} of {table.what} is not run on the desk: {known.why}", unsupported=True)
 
     def __contains__(self, name: str) -> bool:

@@ -63,7 +63,12 @@ _JOB_SHARED: Final = (
     _POOL,
     Key("container", "image that its steps run in", "refused", _NO_CONTAINER),
     Key("services", "containers beside it", "refused", _NO_CONTAINER),
-    Key("workspace", "what of the work folder is cleaned first: `clean: outputs | resources | all`"),
+    Key(
+        "workspace",
+        "what of the work folder is cleaned first: `clean: outputs | resources | all`",
+        "none",
+        "every job begins with empty folders",
+    ),
     Key("uses", "repositories and pools it may use although they are named by expressions", "none", "nothing has to be authorised"),
     _TEMPLATE_CONTEXT,
 )
@@ -73,7 +78,12 @@ _ROOT_JOB: Final = (
     Key("continueOnError", "whether the run goes on after its failure"),
     Key("container", "image that its steps run in", "refused", _NO_CONTAINER),
     Key("services", "containers beside it", "refused", _NO_CONTAINER),
-    Key("workspace", "what of the work folder is cleaned first: `clean: outputs | resources | all`"),
+    Key(
+        "workspace",
+        "what of the work folder is cleaned first: `clean: outputs | resources | all`",
+        "none",
+        "every job begins with empty folders",
+    ),
 )
 _STEP: Final = (
     Key("name", "its name for output variables"),
@@ -228,7 +238,7 @@ POOL: Final = Table(
         Key("vmImage", "image of a Microsoft-hosted agent", "none", "this machine stands for every image"),
     ),
 )
-WORKSPACE: Final = Table("workspace", (Key("clean", "`outputs`, `resources` or `all`"),))
+WORKSPACE: Final = Table("workspace", (Key("clean", "`outputs`, `resources` or `all`", "none", "every job begins with empty folders"),))
 USES: Final = Table("uses", (Key("repositories", "repositories it uses"), Key("pools", "pools it uses")))
 RESOURCES: Final = Table(
     "resources",
@@ -394,6 +404,16 @@ STEPS: Final[dict[str, Table]] = {
     "upload": UPLOAD,
     "reviewApp": REVIEW_APP,
 }
+SCRIPTS: Final[dict[str, tuple[str, dict[str, str]]]] = {
+    "script": ("CmdLine@2", {}),
+    "bash": ("Bash@3", {"targetType": "inline"}),
+    "pwsh": ("PowerShell@2", {"targetType": "inline", "pwsh": "true"}),
+    "powershell": ("PowerShell@2", {"targetType": "inline"}),
+}
+"""The short forms of scripts: key → the task they stand for, and the inputs that come with it. The key's value is the input `script`."""
+STEP_KEYS: Final = tuple(key.name for key in _STEP)
+"""What every kind of step may have."""
+SCRIPT_INPUTS: Final = tuple(key.name for key in (*_SCRIPT, *_POWERSHELL))
 TARGET: Final = Table(
     "a step's target",
     (

@@ -129,6 +129,7 @@ class _Reader:
         pipeline.pipelines = self._resources.pipelines
         pipeline.repositories = self._resources.repositories
         pipeline.other.update(self._resources.other)
+        pipeline.notes = [f"{place}: {message}" for message, place in self._world.notes.items()]
         return pipeline
 
     def _bound(self, root: MappingNode, context: Context, pipeline: Pipeline) -> Context:

@@ -11,7 +11,7 @@ from lockgate.pipelines.context import Context
 from lockgate.pipelines.document import MappingNode, Node, Scalar, UnknownScalar
 from lockgate.pipelines.expansion import expand, expand_pairs
 from lockgate.pipelines.fields import Fields, Pair
-from lockgate.pipelines.keys import REFERENCE, STEPS, TARGET
+from lockgate.pipelines.keys import REFERENCE, SCRIPTS, STEP_KEYS, STEPS, TARGET
 from lockgate.pipelines.mistakes import suggestion
 from lockgate.pipelines.model import Step
 from lockgate.pipelines.task_specification import Input, TaskCatalog, TaskSpecification
@@ -20,16 +20,8 @@ from lockgate.pipelines.variables import origin_of
 
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TASK: Final = re.compile(r"[^@\s]+@\d+")
-_SHORT: Final = {
-    "script": ("CmdLine@2", "script"),
-    "bash": ("Bash@3", "script"),
-    "pwsh": ("PowerShell@2", "script"),
-    "powershell": ("PowerShell@2", "script"),
-    "checkout": ("checkout", "repository"),
-    "publish": ("publish", "path"),
-    "download": ("download", "source"),
-}
-"""Key of a step → the task it is short for, and the input that the key's value is."""
+_OTHERS: Final = {"checkout": "repository", "publish": "path", "download": "source"}
+"""Key of a step that is no task → the input that the key's value is."""
 _MACRO: Final = "$("
 
 
@@ -94,7 +86,7 @@ class StepReader:
         fields = Fields(item, context, STEPS[kind], pairs)
         if kind == "task":
             made = self._task(fields)
-        elif kind in _SHORT:
+        elif kind in SCRIPTS or kind in _OTHERS:
             made = self._short(fields, kind)
         else:
             made = None  # Refused by its key.
@@ -136,21 +128,17 @@ class StepReader:
         return found
 
     def _short(self, fields: Fields, kind: str) -> tuple[str, dict[str, str]] | None:
-        task, first = _SHORT[kind]
+        task, inputs = (SCRIPTS[kind][0], dict(SCRIPTS[kind][1])) if kind in SCRIPTS else (kind, {})
+        first = _OTHERS.get(kind, "script")
         value = fields.scalar(kind)
         if value is None:
             return None
-        if not value.text and kind in ("publish", "download", "checkout"):
+        if not value.text and kind in _OTHERS:
             fields.fail(f"{kind}: found nothing; allowed: {STEPS[kind].keys[kind].help}")
-        inputs = {"targetType": "inline"} if task in ("Bash@3", "PowerShell@2") else {}
         inputs[first] = value.text
-        if kind == "pwsh":
-            inputs["pwsh"] = "true"
-        own = ("artifact", "patterns", "path", "workspaceRepo", "workingDirectory", "failOnStderr", "errorActionPreference", "ignoreLASTEXITCODE",
-               "clean", "fetchDepth", "fetchFilter", "fetchTags", "lfs", "submodules", "persistCredentials")  # fmt: skip
-        for name in own:
-            if name in fields and name != first and (text := fields.optional_text(name)) is not None:
-                inputs[name] = text
+        for key, _ in fields.present():
+            if key.name != kind and key.name not in STEP_KEYS and (text := fields.optional_text(key.name)) is not None:
+                inputs[key.name] = text
         if kind in ("checkout", "publish", "download", "pwsh", "powershell") and self._server:
             fields.fail(f"{kind} needs an agent, and the job's pool is server; move it to a job with an agent")
         elif kind in ("script", "bash"):
@@ -215,6 +203,8 @@ class StepReader:
             if known.name in values:
                 fields.context.fail(key, f"input {known.name!r} is there twice, under two of its names; remove one")
             values[known.name] = text
+            if known.no_effect and text != known.default:
+                fields.context.note(key, f"input {name!r} of {task.name} has no effect here: {known.no_effect}")
             if _MACRO not in text:
                 _check_value(fields.context, key, known, text)
         for known in task.inputs:
