@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,21 @@ def test_files_named_in_the_docs_exist(page: Path) -> None:
     later = {"data-science/environment/*-conda.yml"}
     for name in re.findall(r"`((?:data-science|mlops-pipelines|src|docs|tools|tests|benchmarks)/[\w./*-]+)`", page.read_text()):
         assert list(ROOT.glob(name)) or name in later, f"{page.name} names {name}, which is not there"
+
+
+def test_the_reference_of_azure_pipelines_is_what_the_code_says() -> None:
+    done = subprocess.run(
+        [sys.executable, "tools/write_pipelines_reference.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "line", [line.strip() for line in (ROOT / "docs/azure-pipelines.md").read_text().splitlines() if line.startswith("    lockgate ")]
+)
+def test_every_lockgate_command_of_the_docs_is_one_that_it_takes(line: str) -> None:
+    command = re.split(r"  +", line)[0].replace("[FILES]", "a.yml").replace(" RUN", " 1")
+    build_parser().parse_args(shlex.split(command)[1:])
 
 
 def test_every_key_of_project_yml_has_its_line_in_the_reference() -> None:

@@ -210,6 +210,7 @@ class Run:
     def answer_at_once(self, what: str) -> None:
         """Answer a question with --yes, or ask the person at the terminal."""
         if approvals.answer_of(self.folder, what) is not None:
+            self._asked_here = None if self._asked_here == what else self._asked_here
             return
         if self.options.yes:
             approvals.record(self.folder, what, "approved", "--yes")
