@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lockgate.commands._shared import add_request_options, add_stage_option, make_request, plan_names, root_of
-from lockgate.errors import UsageError
+from lockgate.errors import UnsupportedError, UsageError
 
 if TYPE_CHECKING:
     from lockgate.pipelines.model import Pipeline
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     root = root_of(args, args.file)
     request, _ = make_request(args, root, args.file)
     pipeline, mistakes = load_pipeline(args.file, root, catalog(root), request)
-    mistakes.stop()
+    mistakes.stop(unsupported=False)  # What the desk does not run is planned all the same, and said below.
     check_stages(args.stages, pipeline)
     stages = make_plan(pipeline, plan_names(dict(request.predefined)), request.variables, args.stages)
     if args.json:
@@ -53,6 +53,10 @@ def run(args: argparse.Namespace) -> int:
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         for line in lines(pipeline, stages, colour=colour):
             print(line)
+    if mistakes.unsupported:
+        error = UnsupportedError(mistakes.unsupported)
+        print(f"not run on the desk:\n{error}", file=sys.stderr)
+        return error.exit_code
     return 0
 
 

@@ -56,7 +56,11 @@ def _evaluate(expression: Expression, scope: Scope) -> Any:
         return scope.names[expression.name]
     if isinstance(expression, Index):
         target = _evaluate(expression.target, scope)
-        return index_into(target, unwrap(_evaluate(expression.index, scope)))
+        index = unwrap(_evaluate(expression.index, scope))
+        try:
+            return index_into(target, index)
+        except ExpressionError as error:
+            raise error.at(expression.offset) from None
     if isinstance(expression, Wildcard):
         return _all_of(_evaluate(expression.target, scope))
     return _called(expression, scope)

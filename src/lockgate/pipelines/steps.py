@@ -131,21 +131,20 @@ class StepReader:
         task, inputs = (SCRIPTS[kind][0], dict(SCRIPTS[kind][1])) if kind in SCRIPTS else (kind, {})
         first = _OTHERS.get(kind, "script")
         value = fields.scalar(kind)
-        if value is None:
-            return None
-        if not value.text and kind in _OTHERS:
+        text = value.text if value is not None else ""
+        if value is not None and not text and kind in _OTHERS:
             fields.fail(f"{kind}: found nothing; allowed: {STEPS[kind].keys[kind].help}")
-        inputs[first] = value.text
+        inputs[first] = text
         for key, _ in fields.present():
-            if key.name != kind and key.name not in STEP_KEYS and (text := fields.optional_text(key.name)) is not None:
-                inputs[key.name] = text
+            if key.name != kind and key.name not in STEP_KEYS and (own := fields.optional_text(key.name)) is not None:
+                inputs[key.name] = own
         if kind in ("checkout", "publish", "download", "pwsh", "powershell") and self._server:
             fields.fail(f"{kind} needs an agent, and the job's pool is server; move it to a job with an agent")
         elif kind in ("script", "bash"):
             self._check_place(fields, self._tasks.find(task))
-        if kind == "checkout" and value.text.lower() not in ("self", "none", "") and _MACRO not in value.text:
+        if value is not None and kind == "checkout" and text.lower() not in ("self", "none", "") and _MACRO not in text:
             aliases = fields.context.world.repositories
-            if value.text.lower() not in {alias.lower() for alias in aliases} and not fields.context.world.alone:
+            if text.lower() not in {alias.lower() for alias in aliases} and not fields.context.world.alone:
                 fields.context.fail(
                     value, f"checkout: there is no repository {value.text!r}; {suggestion(value.text, ['self', 'none', *aliases])}"
                 )
