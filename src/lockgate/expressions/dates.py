@@ -6,12 +6,17 @@ import re
 from datetime import datetime
 from typing import Final
 
-_PIECE: Final = re.compile(r"'[^']*'|\\.|y+|M+|d+|H+|h+|m+|s+|f+|t+|z+|.", re.DOTALL)
+_PIECE: Final = re.compile(r"'[^']*'|\\.|y+|M+|d+|H+|h+|m+|s+|f+|t+|z+|K|.", re.DOTALL)
+
+
+def date_pieces(pattern: str) -> list[str]:
+    """A pattern cut into runs of one letter, escaped signs and single signs."""
+    return _PIECE.findall(pattern)
 
 
 def format_date(moment: datetime, pattern: str) -> str:
     """A moment in a .NET pattern such as `yyyyMMdd`."""
-    return "".join(_piece(moment, piece) for piece in _PIECE.findall(pattern))
+    return "".join(_piece(moment, piece) for piece in date_pieces(pattern))
 
 
 def _piece(moment: datetime, piece: str) -> str:
@@ -31,7 +36,8 @@ def _piece(moment: datetime, piece: str) -> str:
         return f"{moment.microsecond:06d}".ljust(7, "0")[:length]
     if letter == "t":
         return moment.strftime("%p")[: 1 if length == 1 else 2]
-    if letter == "z":
+    if letter in "zK":
         zone = moment.strftime("%z") or "+0000"
-        return {1: f"{zone[0]}{int(zone[1:3])}", 2: zone[:3]}.get(length, f"{zone[:3]}:{zone[3:5]}")
+        whole = f"{zone[:3]}:{zone[3:5]}"
+        return whole if letter == "K" else {1: f"{zone[0]}{int(zone[1:3])}", 2: zone[:3]}.get(length, whole)
     return piece

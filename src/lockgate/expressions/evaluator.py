@@ -11,6 +11,7 @@ from typing import Any
 from lockgate.expressions.ast import Call, Expression, Index, Literal, Named, Wildcard
 from lockgate.expressions.errors import ExpressionError
 from lockgate.expressions.function import Status
+from lockgate.expressions.parser import Parsed
 from lockgate.expressions.values import Filtered, Names, is_array, is_object, try_number, try_string, unwrap
 
 
@@ -35,40 +36,52 @@ class Scope:
     others: Mapping[str, str] = field(default_factory=dict)
 
 
-def evaluate(expression: Expression, scope: Scope) -> Any:
+def evaluate(expression: Parsed, scope: Scope) -> Any:
     """The value of an expression.
 
     Raises:
         ExpressionError: a name that is not there, or a value that can't be converted.
         UnknownValueError: it depends on what is not known yet.
     """
-    return unwrap(_evaluate(expression, scope))
+    for named in expression.names:
+        if named.name not in scope.names:
+            other = scope.others.get(named.name.lower())
+            allowed = ", ".join(sorted(scope.names)) or "nothing but functions and literals"
+            raise ExpressionError(other or f"there is no {named.name!r} here; allowed: {allowed}", named.offset)
+    return unwrap(_evaluate(expression.root, scope))
 
 
 def _evaluate(expression: Expression, scope: Scope) -> Any:
+    # A chain of indexes can be long, so it is followed from its beginning without a call for each.
+    links: list[Index | Wildcard] = []
+    while isinstance(expression, (Index, Wildcard)):
+        links.append(expression)
+        expression = expression.target
     if isinstance(expression, Literal):
-        return expression.value
-    if isinstance(expression, Named):
-        if expression.name not in scope.names:
-            other = scope.others.get(expression.name.lower())
-            allowed = ", ".join(sorted(scope.names)) or "nothing but functions and literals"
-            raise ExpressionError(other or f"there is no {expression.name!r} here; allowed: {allowed}", expression.offset)
-        return scope.names[expression.name]
-    if isinstance(expression, Index):
-        target = _evaluate(expression.target, scope)
-        index = unwrap(_evaluate(expression.index, scope))
+        value = expression.value
+    elif isinstance(expression, Named):
+        value = scope.names[expression.name]
+    else:
+        value = _called(expression, scope)
+    for link in reversed(links):
+        if isinstance(link, Wildcard):
+            value = _all_of(value)
+            continue
+        index = unwrap(_evaluate(link.index, scope))
         try:
-            return index_into(target, index)
+            value = index_into(value, index)
         except ExpressionError as error:
-            raise error.at(expression.offset) from None
-    if isinstance(expression, Wildcard):
-        return _all_of(_evaluate(expression.target, scope))
-    return _called(expression, scope)
+            raise error.at(link.offset) from None
+    return value
+
+
+def _value(expression: Expression, scope: Scope) -> Any:
+    return unwrap(_evaluate(expression, scope))
 
 
 def _called(call: Call, scope: Scope) -> Any:
     try:
-        return call.function.call(scope, [partial(evaluate, argument, scope) for argument in call.arguments])
+        return call.function.call(scope, [partial(_value, argument, scope) for argument in call.arguments])
     except ExpressionError as error:
         if error.offset is None:
             raise ExpressionError(f"{call.function.name}(): {error}", call.offset) from None
@@ -78,19 +91,19 @@ def _called(call: Call, scope: Scope) -> Any:
 def index_into(target: Any, index: Any) -> Any:
     """The value at an index or property; Null where there is none."""
     if isinstance(target, Filtered):
-        found = (index_into(item, index) for item in target)
-        return Filtered(item for item in found if item is not None)
-    target = unwrap(target)
+        return Filtered(value for item in target for there, value in [_found(unwrap(item), index)] if there)
+    return _found(unwrap(target), index)[1]
+
+
+def _found(target: Any, index: Any) -> tuple[bool, Any]:
+    """Whether there is something at an index or property, and what."""
     if is_object(target):
         key = try_string(index)
-        return None if key is None else target.get(key)
-    if is_array(target):
-        number = try_number(index)
-        if number is None or number < 0 or isinstance(index, bool):
-            return None
-        position = int(number.to_integral_value(rounding="ROUND_FLOOR")) if number < Decimal(len(target)) else len(target)
-        return target[position] if position < len(target) else None
-    return None
+        return (False, None) if key is None else (key in target, target.get(key))
+    number = try_number(index) if is_array(target) else None
+    if number is None or number < 0 or number >= Decimal(len(target)):
+        return False, None
+    return True, target[int(number)]
 
 
 def _all_of(target: Any) -> Any:

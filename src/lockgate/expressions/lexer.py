@@ -8,12 +8,13 @@ from decimal import Decimal
 from typing import Any, Final
 
 from lockgate.expressions.errors import ExpressionError
-from lockgate.expressions.values import try_version
+from lockgate.expressions.values import LARGEST, try_version
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NUMBER: Final = re.compile(r"-?[0-9.][0-9.]*|-")
-_STRING: Final = re.compile(r"'((?:[^']|'')*)'")
+_STRING: Final = re.compile(r"'((?:[^']|'')*)'(?!')")
 _PUNCTUATION: Final = "()[],.*"
+_DIGITS: Final = "0123456789"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,11 @@ def tokens(text: str) -> list[Token]:
         if sign.isspace():
             at += 1
             continue
-        if sign == "." and (not found or found[-1].kind not in ("name", ")", "]", "*")):
+        if (
+            sign == "."
+            and text[at + 1 : at + 2] in tuple(_DIGITS)
+            and (not found or found[-1].kind not in ("name", "literal", ")", "]", "*", "."))
+        ):
             token = _number(text, at)  # .5, since nothing stands before it that could have a property
         elif sign in _PUNCTUATION:
             token = Token(sign, sign, at, sign)
@@ -50,7 +55,7 @@ def tokens(text: str) -> list[Token]:
             token = Token("literal", match[1].replace("''", "'"), at, match[0])
         elif sign == "-" and found and found[-1].kind == "name":
             raise ExpressionError(f"found '-' after {found[-1].text!r}; a name with such a sign is written ['like-this']", at)
-        elif sign.isdigit() or sign == "-":
+        elif sign in _DIGITS or sign == "-":
             token = _number(text, at)
         else:
             match = _NAME.match(text, at)
@@ -65,7 +70,7 @@ def tokens(text: str) -> list[Token]:
 
 
 def _hint(text: str, at: int) -> str:
-    for sign, function in (("==", "eq(a, b)"), ("!=", "ne(a, b)"), ("&&", "and(a, b)"), ("||", "or(a, b)"), ("!", "not(a)"),
+    for sign, function in (("==", "eq(a, b)"), ("!=", "ne(a, b)"), (">=", "ge(a, b)"), ("<=", "le(a, b)"), ("&", "and(a, b)"), ("|", "or(a, b)"), ("!", "not(a)"),
                            (">", "gt(a, b)"), ("<", "lt(a, b)"), ("=", "eq(a, b)")):  # fmt: skip
         if text.startswith(sign, at):
             return f"there are no operators; write {function}"
@@ -92,8 +97,10 @@ def _number(text: str, at: int) -> Token:
     if written.count(".") >= 2:
         version = try_version(written)
         if version is None:
-            raise ExpressionError(f"found {written!r}, which is no version; allowed: 2 to 4 numbers, such as 1.2.3", at)
+            raise ExpressionError(f"found {written!r}, which is no version; allowed: 3 or 4 numbers, such as 1.2.3", at)
         return Token("literal", version, at, written)
-    if not any(c.isdigit() for c in written):
+    if not any(c in _DIGITS for c in written):
         raise ExpressionError(f"found {written!r}; allowed there: a number, such as -1.5", at)
+    if not -LARGEST <= Decimal(written) <= LARGEST:
+        raise ExpressionError(f"found {written!r}; allowed: numbers up to {LARGEST}", at)
     return Token("literal", Decimal(written), at, written)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from lockgate.expressions.ast import Call, Expression, Index, Literal, Named, Wildcard
+from lockgate.expressions.ast import Call, Expression, Index, Literal, Named, Wildcard, walk
 from lockgate.expressions.errors import ExpressionError
 from lockgate.expressions.function import Where
 from lockgate.expressions.functions import FUNCTIONS
@@ -17,8 +18,16 @@ MAX_DEPTH: Final = 50
 _PLACES: Final[dict[Where, str]] = {"template": "${{ }}", "variable": "$[ ] of a variable", "condition": "a condition"}
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Parsed:
+    """An expression, and the names in it, all of which have to be there whether it comes to them or not."""
+
+    root: Expression
+    names: tuple[Named, ...]
+
+
 @lru_cache(maxsize=20_000)
-def parse(text: str, where: Where) -> Expression:
+def parse(text: str, where: Where) -> Parsed:
     """An expression from its text, without the signs around it.
 
     Args:
@@ -33,7 +42,7 @@ def parse(text: str, where: Where) -> Expression:
     reader = _Parser(tokens(text), where)
     found = reader.expression(0)
     reader.expect_end()
-    return found
+    return Parsed(found, tuple(part for part in walk(found) if isinstance(part, Named)))
 
 
 class _Parser:
@@ -58,26 +67,29 @@ class _Parser:
             )
 
     def expression(self, depth: int) -> Expression:
-        if depth > MAX_DEPTH:
+        if depth >= MAX_DEPTH:
             raise ExpressionError(f"nested deeper than {MAX_DEPTH} levels", self._next.offset)
         token = self._take()
         found: Expression
         if token.kind == "literal":
+            if self._next.kind in (".", "["):
+                raise ExpressionError(f"found {self._next.text!r} after {token.text}; a literal has no properties", self._next.offset)
             return Literal(token.value, token.offset)
         if token.kind == "name":
+            if self._next.kind != "(" and token.value.lower() in FUNCTIONS:
+                name = FUNCTIONS[token.value.lower()].name
+                raise ExpressionError(f"found {token.text!r} without brackets; a function is written {name}()", token.offset)
             found = self._call(token, depth) if self._next.kind == "(" else Named(token.value, token.offset)
         elif token.kind == "end":
-            raise ExpressionError("the expression ends too early" if token.offset else "found no expression", token.offset)
+            raise ExpressionError("the expression ends too early" if self._at > 1 else "found no expression", token.offset)
+        elif token.kind == "(":
+            raise ExpressionError("found '('; brackets belong to functions, such as and(a, b); there is no grouping", token.offset)
         else:
             raise ExpressionError(f"found {token.text!r}; allowed there: a value, a name or a function", token.offset)
         return self._indexes(found, depth)
 
     def _indexes(self, found: Expression, depth: int) -> Expression:
-        links = 0
         while self._next.kind in (".", "["):
-            links += 1
-            if links + depth > MAX_DEPTH:
-                raise ExpressionError(f"nested deeper than {MAX_DEPTH} levels", self._next.offset)
             opening = self._take()
             if self._next.kind == "*":
                 self._take()
@@ -103,7 +115,7 @@ class _Parser:
         self._take()
 
     def _call(self, name: Token, depth: int) -> Expression:
-        opening = self._take()
+        self._take()
         arguments: list[Expression] = []
         if self._next.kind != ")":
             arguments.append(self.expression(depth + 1))
@@ -123,8 +135,9 @@ class _Parser:
             raise ExpressionError(f"{function.name}() is not allowed in {_PLACES[self._where]}; allowed: in {places}", name.offset)
         count = len(arguments)
         if count < function.minimum or (function.maximum is not None and count > function.maximum):
-            raise ExpressionError(f"{function.name}() has {count} arguments; allowed: {function.takes()}", name.offset)
-        del opening
+            raise ExpressionError(
+                f"{function.name}() has {count} argument{'' if count == 1 else 's'}; allowed: {function.takes()}", name.offset
+            )
         return Call(function, tuple(arguments), name.offset)
 
 

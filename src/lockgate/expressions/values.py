@@ -19,15 +19,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from datetime import datetime, timezone
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any, Final
 
 from lockgate.expressions.errors import ExpressionError, UnknownValueError
 
-_NUMBER: Final = re.compile(r"\s*[+-]?(?:\d[\d,]*(?:\.\d*)?|\.\d+)\s*")
-_VERSION: Final = re.compile(r"\s*(\d{1,10})\.(\d{1,10})(?:\.(\d{1,10}))?(?:\.(\d{1,10}))?\s*")
-_LARGEST: Final = Decimal(79228162514264337593543950335)
+_NUMBER: Final = re.compile(r"\s*[+-]?(?:[0-9][0-9,]*(?:\.[0-9]*)?|\.[0-9]+)\s*")
+_VERSION: Final = re.compile(r"\s*([0-9]{1,10})\.([0-9]{1,10})(?:\.([0-9]{1,10}))?(?:\.([0-9]{1,10}))?\s*")
+LARGEST: Final = Decimal(79228162514264337593543950335)
+"""The largest Number: .NET's decimal has 96 bits."""
+_PRECISE: Final = Context(prec=60)
 _LARGEST_PART: Final = 2_147_483_647
 _SEVENTH: Final = Decimal("0.0000001")
 
@@ -150,6 +152,11 @@ def kind_of(value: Any) -> str:
     return "Object" if is_object(value) else "Array"
 
 
+def with_article(kind: str) -> str:
+    """A kind's name with its article."""
+    return f"{'an' if kind[0] in 'AO' else 'a'} {kind}"
+
+
 def to_boolean(value: Any) -> bool:
     """As Azure does: only False, 0, the empty String and Null are false."""
     if isinstance(value, bool):
@@ -171,7 +178,7 @@ def try_number(value: Any) -> Decimal | None:
         return Decimal(0)
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         found = Decimal(value.strip().replace(",", ""))
-        return found if abs(found) <= _LARGEST else None
+        return found if -LARGEST <= found <= LARGEST else None
     return None
 
 
@@ -184,6 +191,19 @@ def try_version(value: Any) -> Version | None:
     match = _VERSION.fullmatch(value if isinstance(value, str) else number_text(value))
     parts = [int(part) for part in match.groups() if part is not None] if match else []
     return Version(*parts) if parts and max(parts) <= _LARGEST_PART else None
+
+
+def try_datetime(value: Any) -> datetime | None:
+    """The DateTime that a value converts to, in UTC if it names no zone; None if it does not."""
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str):
+        return None
+    try:
+        found = datetime.fromisoformat(value.strip())
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
 
 
 def try_string(value: Any) -> str | None:
@@ -204,8 +224,8 @@ def try_string(value: Any) -> str | None:
 
 def number_text(value: Decimal) -> str:
     """A Number with at most seven decimals, no separators and no exponent."""
-    if abs(value) < _LARGEST:
-        value = value.quantize(_SEVENTH, ROUND_HALF_UP) if value != value.to_integral_value() else value
+    if value != value.to_integral_value():
+        value = value.quantize(_SEVENTH, ROUND_HALF_UP, context=_PRECISE)
     text = f"{value:f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text in ("-0", "") else text
@@ -214,7 +234,7 @@ def number_text(value: Decimal) -> str:
 def _needed(found: Any, value: Any, wanted: str) -> Any:
     if found is None:
         shown = f" {value!r}" if isinstance(value, str) else ""
-        raise ExpressionError(f"found a {kind_of(value)}{shown} that can't be converted to {wanted}")
+        raise ExpressionError(f"found {with_article(kind_of(value))}{shown} that can't be converted to {wanted}")
     return found
 
 
@@ -238,9 +258,19 @@ def to_string(value: Any) -> str:
     return found
 
 
-def fold(text: str) -> str:
-    """A text for comparisons without regard to case, sign by sign as .NET's OrdinalIgnoreCase does."""
+def upper(text: str) -> str:
+    """A text in capitals, sign by sign as .NET does it: one without a single capital stays."""
     return text.upper() if text.isascii() else "".join(c.upper() if len(c.upper()) == 1 else c for c in text)
+
+
+def lower(text: str) -> str:
+    """A text in small letters, sign by sign as .NET does it."""
+    return text.lower() if text.isascii() else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+
+
+def fold(text: str) -> str:
+    """A text for comparisons without regard to case, as .NET's OrdinalIgnoreCase does."""
+    return upper(text)
 
 
 def equals(left: Any, right: Any) -> bool:
@@ -257,7 +287,7 @@ def equals(left: Any, right: Any) -> bool:
     if left is None:
         return right is None or right == ""
     if isinstance(left, datetime):
-        return isinstance(right, datetime) and left == right
+        return left == try_datetime(right)
     return left is right
 
 
@@ -276,7 +306,7 @@ def compare(left: Any, right: Any) -> int:
     elif isinstance(left, Version):
         a, b = left, _needed(try_version(right), right, "Version")
     elif isinstance(left, datetime):
-        a, b = left, _needed(right if isinstance(right, datetime) else None, right, "DateTime")
+        a, b = left, _needed(try_datetime(right), right, "DateTime")
     else:
         a, b = to_number(left), to_number(right)
     return int(a > b) - int(a < b)

@@ -70,7 +70,7 @@ def explain(condition: str, variables: Mapping[str, Any]) -> str:
     except ExpressionError:
         return condition
     seen: dict[str, str] = {}
-    for part in walk(expression):
+    for part in walk(expression.root):
         if (
             isinstance(part, Index)
             and isinstance(part.target, Named)

@@ -45,7 +45,7 @@ def _check(scalar: Scalar, text: str, offset: int, names: set[str] | None, decla
         return
     if names is None:
         return
-    for part in walk(expression):
+    for part in walk(expression.root):
         if (
             isinstance(part, Index)
             and isinstance(part.target, Named)

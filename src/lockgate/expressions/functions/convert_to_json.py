@@ -7,22 +7,22 @@ from decimal import Decimal
 from typing import Any
 
 from lockgate.expressions.function import Function, of_values
-from lockgate.expressions.values import is_array, is_object, to_string, unwrap
+from lockgate.expressions.values import is_array, is_object, number_text, to_string, unwrap
 
 
-def _convert_to_json(value: Any) -> str:
-    return json.dumps(_plain(value), indent=2, ensure_ascii=False)
-
-
-def _plain(value: Any) -> Any:
+def _written(value: Any, indent: str = "") -> str:
+    """JSON as Azure writes it: two spaces a level, numbers as expressions print them."""
     value = unwrap(value)
+    inner = indent + "  "
     if is_object(value):
-        return {key: _plain(item) for key, item in value.items()}
+        lines = [f"{inner}{json.dumps(key, ensure_ascii=False)}: {_written(item, inner)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(lines) + f"\n{indent}}}" if lines else "{}"
     if is_array(value):
-        return [_plain(item) for item in value]
+        lines = [inner + _written(item, inner) for item in value]
+        return "[\n" + ",\n".join(lines) + f"\n{indent}]" if lines else "[]"
     if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    return value if value is None or isinstance(value, (str, bool)) else to_string(value)
+        return number_text(value)
+    return json.dumps(value if value is None or isinstance(value, (str, bool)) else to_string(value), ensure_ascii=False)
 
 
-FUNCTION = Function("convertToJson", 1, 1, of_values(_convert_to_json), "The value as JSON.", ("convertToJson('a')", '"a"'))
+FUNCTION = Function("convertToJson", 1, 1, of_values(_written), "The value as JSON.", ("convertToJson('a')", '"a"'))
