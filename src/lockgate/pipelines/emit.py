@@ -65,8 +65,15 @@ def _resources(pipeline: Pipeline) -> dict[str, Any]:
     repositories = [{"repository": alias, **body} for alias, body in pipeline.repositories.items()]
     pipelines: list[dict[str, Any]] = []
     for resource in pipeline.pipelines:
-        one: dict[str, Any] = {"pipeline": resource.alias, "source": resource.source}
-        _put(one, version=resource.version, branch=resource.branch, tags=list(resource.tags))
+        one: dict[str, Any] = {"pipeline": resource.alias}
+        _put(
+            one,
+            project=resource.project,
+            source=resource.source,
+            version=resource.version,
+            branch=resource.branch,
+            tags=list(resource.tags),
+        )
         if resource.trigger is not None:
             trigger: dict[str, Any] = {}
             branches: dict[str, Any] = {}
@@ -137,6 +144,13 @@ def _deployment(deployment: Deployment) -> dict[str, Any]:
     return {"environment": environment, "strategy": {deployment.strategy: strategy}}
 
 
+def _target(target: dict[str, Any]) -> Any:
+    """As a text where it only names a container."""
+    if set(target) == {"container"}:
+        return target["container"]
+    return {key: value if value != [] else "none" for key, value in target.items()}
+
+
 def _step(step: Step) -> dict[str, Any]:
     short = {"checkout": "repository", "publish": "path", "download": "source"}.get(step.task)
     if short:
@@ -150,7 +164,7 @@ def _step(step: Step) -> dict[str, Any]:
         found["timeoutInMinutes"] = str(step.timeout_minutes)
     if step.retries:
         found["retryCountOnTaskFailure"] = str(step.retries)
-    _put(found, target=step.target)
+    _put(found, target=_target(step.target))
     if not short:
         _put(found, inputs=step.inputs)
     _put(found, env=step.env)

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 from lockgate.errors import FileError
 from lockgate.expressions import ExpressionError, UnknownValueError, evaluate, parse
+from lockgate.expressions.functions import FUNCTIONS
 from lockgate.expressions.values import is_array, is_object, to_boolean, to_string
 from lockgate.pipelines.context import Context
 from lockgate.pipelines.document import MappingNode, Node, Scalar, SequenceNode, UnknownScalar, from_value, mistake_at
@@ -191,6 +192,9 @@ def _each(directive: Directive, key: Scalar, context: Context) -> Iterator[Conte
     if name in context.scope.names:
         context.fail(key, f"{name!r} is there already; choose another name for this 'each'", offset=directive.offset)
         return
+    if name.lower() in FUNCTIONS:
+        context.fail(key, f"{name!r} is a function; choose another name for this 'each'", offset=directive.offset)
+        return
     value = _evaluated(match[2], directive.offset + match.start(2), key, context)
     if isinstance(value, UnknownScalar):
         yield context.with_name(name, value)
@@ -269,6 +273,14 @@ def expand_items(node: SequenceNode, context: Context) -> Iterator[tuple[Node, C
         yield item, inner
 
 
+def _is_one_mapping(keys: list[tuple[Scalar, Node]], directives: list[Directive | None]) -> bool:
+    """Whether an item is one mapping that an `each` makes key by key."""
+    return any(
+        directive and directive.kind == "each" and isinstance(body, MappingNode)
+        for (_, body), directive in zip(keys, directives, strict=True)
+    )
+
+
 def _walk_items(node: SequenceNode, context: Context) -> Iterator[tuple[Node, Context]]:
     chain = _Chain()
     for item in node.items:
@@ -279,8 +291,9 @@ def _walk_items(node: SequenceNode, context: Context) -> Iterator[tuple[Node, Co
             continue
         keys = item.pairs if isinstance(item, MappingNode) and item.dynamic_keys else []
         directives = [directive_of(key.text) for key, _ in keys]
-        if not keys or not all(directive and directive.kind != "insert" for directive in directives):
-            yield item, context
+        if not keys or not all(directive and directive.kind != "insert" for directive in directives) or _is_one_mapping(keys, directives):
+            if not (isinstance(item, MappingNode) and keys and all(directives) and not list(expand_pairs(item, context))):
+                yield item, context  # Unless all of it came to nothing.
             continue
         for (key, value), directive in zip(keys, directives, strict=True):
             if directive is None:

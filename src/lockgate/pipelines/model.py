@@ -183,6 +183,7 @@ class PipelineResource:
     branch: str = ""
     tags: tuple[str, ...] = ()
     trigger: PipelineTrigger | None = None
+    project: str = ""
 
 
 @dataclass

@@ -75,7 +75,7 @@ class Resources:
         resource.version = fields.text("version")
         resource.branch = fields.text("branch")
         resource.tags = tuple(scalar.text for scalar in fields.texts("tags") or [])
-        fields.text("project")
+        resource.project = fields.text("project")
         resource.trigger = _pipeline_trigger(fields.field("trigger"))
         self.pipelines.append(resource)
 

@@ -114,17 +114,18 @@ class StepReader:
         node = field.expanded()
         if isinstance(node, MappingNode):
             target = Fields(node, field.context, TARGET)
-            container = target.text("container", "host")
-            found: dict[str, Any] = {"container": container, "commands": target.choice("commands", ("any", "restricted"), "any")}
+            found: dict[str, Any] = {name: target.text(name) for name in ("container",) if name in target}
+            if "commands" in target:
+                found["commands"] = target.choice("commands", ("any", "restricted"), "any")
             settable = target.texts("settableVariables")
             if settable is not None:
                 found["settableVariables"] = [] if [s.text for s in settable] == ["none"] else [s.text for s in settable]
         else:
             found = {"container": node.text if isinstance(node, Scalar) else "host"}
-        if found["container"] not in ("host", ""):
-            field.context.fail(
-                field.node, f"target: containers are not run on the desk; found {found['container']!r}, run here: host", unsupported=True
-            )
+        container = found.get("container", "host")
+        if container not in ("host", ""):
+            message = f"target: containers are not run on the desk; found {container!r}, run here: host"
+            field.context.fail(field.node, message, unsupported=True)
         return found
 
     def _short(self, fields: Fields, kind: str) -> tuple[str, dict[str, str]] | None:
