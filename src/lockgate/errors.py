@@ -17,6 +17,8 @@ from typing import ClassVar, Final
 EXIT_INTERRUPTED: Final = 130
 EXIT_MISTAKES: Final = 1
 """Of `lockgate check`, when it has found some."""
+_CHAIN: Final = 8
+"""Links of a chain of inclusion that a message shows."""
 _SHOWN: Final = 160
 """Characters of a source line that a message shows."""
 
@@ -86,9 +88,11 @@ class Mistake:
             start = max(0, self.place.column - 1 - _SHOWN // 2) if self.place.column > _SHOWN else 0
             shown = "".join(c if c.isprintable() else " " for c in self.source[start : start + _SHOWN])
             text += f"\n    {shown}\n    {' ' * (self.place.column - 1 - start)}^"
-        for place in reversed(self.included):
-            text += f"\n    included from {place}"
-        return text
+        chain = [f"\n    included from {place}" for place in reversed(self.included)]
+        if len(chain) > _CHAIN:
+            half = _CHAIN // 2
+            chain = [*chain[:half], f"\n    and so on, {len(chain) - 2 * half} more", *chain[-half:]]
+        return text + "".join(chain)
 
 
 class FileError(LockgateError):

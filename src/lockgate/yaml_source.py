@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -117,11 +118,14 @@ def read_source(path: Path, name: str | None = None, largest: int = MAX_BYTES) -
     """
     shown = name or str(path)
     try:
-        data = path.read_bytes()
+        with path.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            data = stream.read(largest + 1)
     except OSError as error:
         raise FileError([Mistake(Place(shown), f"can't be read: {error.strerror}; check the path")]) from None
     if len(data) > largest:
-        raise FileError([Mistake(Place(shown), f"found {len(data):,} bytes; allowed: at most {largest:,}")])
+        found = f"{size:,}" if size > largest else f"more than {largest:,}"  # What is no file may have no size, and no end.
+        raise FileError([Mistake(Place(shown), f"found {found} bytes; allowed: at most {largest:,}")])
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -156,9 +160,8 @@ def yaml_mistakes(text: str, source: Source) -> Iterator[None]:
     try:
         yield
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        mark, problem = _explained(error, source)
         place = Place(source.name, mark.line + 1, mark.column + 1) if mark else Place(source.name)
-        problem = _cut(error.problem or str(error))
         raise FileError([Mistake(place, f"not valid YAML: {problem}", source.line(place.line))]) from None
     except yaml.reader.ReaderError as error:
         before = text[: int(error.position)]
@@ -166,6 +169,26 @@ def yaml_mistakes(text: str, source: Source) -> Iterator[None]:
         raise FileError([Mistake(place, "not valid YAML: found a control character; take it out", source.line(place.line))]) from None
     except yaml.YAMLError as error:
         raise FileError([Mistake(Place(source.name), f"not valid YAML: {_cut(str(error).splitlines()[0])}")]) from None
+
+
+def _explained(error: yaml.MarkedYAMLError, source: Source) -> tuple[Any, str]:
+    """Where a mistake in the YAML is best shown, and a sentence on what to do about it."""
+    mark = error.problem_mark or error.context_mark
+    problem, context = error.problem or str(error), error.context or ""
+    line = source.line(mark.line + 1) if mark else ""
+    if "cannot start any token" in problem and mark and line[: mark.column + 1].endswith("\t"):
+        return mark, "found a tab; indent with spaces"
+    if "cannot start any token" in problem and mark:
+        return mark, f"found {line[mark.column : mark.column + 1]!r}, which can't begin a value; put the value in quotes"
+    if error.context_mark and "quoted scalar" in context:
+        return error.context_mark, "the quoted text that begins here has no end; close it with the same quote"
+    if error.context_mark and "flow" in context:
+        return error.context_mark, "the bracket that opens here is not closed, or a comma is missing after it; mend that"
+    if "mapping values are not allowed" in problem:
+        return mark, "found a second colon in a value, or wrong indentation; put the value in quotes, or indent with two spaces"
+    if "did not find expected" in problem or "could not find expected" in problem:
+        return mark, f"{_cut(problem)}; check the indentation of this line and the one above"
+    return mark, _cut(problem)
 
 
 def _cut(text: str) -> str:

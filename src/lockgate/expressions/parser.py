@@ -143,5 +143,5 @@ class _Parser:
 
 def _near(name: str) -> str:
     names = {key: function.name for key, function in FUNCTIONS.items()}
-    close = difflib.get_close_matches(name.lower(), names, n=1)
+    close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.75)
     return f"did you mean {names[close[0]]}?" if close else f"allowed: {', '.join(sorted(names.values(), key=str.lower))}"

@@ -29,6 +29,8 @@ _NUMBER: Final = re.compile(r"\s*[+-]?(?:[0-9][0-9,]*(?:\.[0-9]*)?|\.[0-9]+)\s*"
 _VERSION: Final = re.compile(r"\s*([0-9]{1,10})\.([0-9]{1,10})(?:\.([0-9]{1,10}))?(?:\.([0-9]{1,10}))?\s*")
 LARGEST: Final = Decimal(79228162514264337593543950335)
 """The largest Number: .NET's decimal has 96 bits."""
+MAX_TEXT: Final = 2_000_000
+"""Characters of a String, so that no expression can take all memory."""
 _PRECISE: Final = Context(prec=60)
 _LARGEST_PART: Final = 2_147_483_647
 _SEVENTH: Final = Decimal("0.0000001")
@@ -266,6 +268,12 @@ def upper(text: str) -> str:
 def lower(text: str) -> str:
     """A text in small letters, sign by sign as .NET does it."""
     return text.lower() if text.isascii() else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+
+
+def check_length(characters: int) -> None:
+    """Raise an ExpressionError for a text that would be too long, before it is made."""
+    if characters > MAX_TEXT:
+        raise ExpressionError(f"the text comes to more than {MAX_TEXT:,} characters; Azure refuses so much")
 
 
 def fold(text: str) -> str:

@@ -16,26 +16,45 @@ DEFAULT = "succeeded()"
 _GOOD: tuple[Outcome, ...] = ("Succeeded", "SucceededWithIssues")
 
 
-def read_condition(fields: Fields) -> str:
-    """The text of `condition:`, noted as a mistake if it can't be read."""
+STEP_NAMES = ("variables",)
+JOB_NAMES = ("variables", "dependencies", "stageDependencies", "pipeline")
+"""What the conditions of steps, and those of jobs and stages, can see."""
+
+
+def read_condition(fields: Fields, names: tuple[str, ...]) -> str:
+    """The text of `condition:`, noted as a mistake if it can't be read, or names what it can't see."""
     found = fields.scalar("condition")
     if found is None:
         return ""
-    check_condition(found, fields)
+    check_condition(found, fields, names)
     return found.text.strip()
 
 
-def check_condition(found: Scalar, fields: Fields) -> None:
-    """Note a condition that can't be read."""
+def check_condition(found: Scalar, fields: Fields, names: tuple[str, ...]) -> None:
+    """Note a condition that can't be read, or names what it can't see."""
     field = fields.field("condition")
     text = found.text
     if not text.strip() or field is None:
         return
+    lead = len(text) - len(text.lstrip())
     try:
-        parse(text.strip(), "condition")
+        expression = parse(text.strip(), "condition")
     except ExpressionError as error:
-        lead = len(text) - len(text.lstrip())
         field.context.fail(found, str(error), offset=None if error.offset is None else lead + error.offset)
+        return
+    for named in expression.names:
+        if named.name.lower() not in {name.lower() for name in names}:
+            message = unseen(named.name, "a condition", names)
+            field.context.fail(found, message, offset=lead + named.offset)
+
+
+def unseen(name: str, where: str, names: tuple[str, ...]) -> str:
+    """What is said of a name that an expression at run time can't see."""
+    if name.lower() == "parameters":
+        return f"parameters are not known in {where}, which is evaluated when it runs; write ${{{{ parameters.NAME }}}}"
+    if where == "a condition" and name.lower() in ("dependencies", "stagedependencies") and "dependencies" not in names:
+        return f"{name} can't be seen by a step's condition; give it to a variable of the job: name: $[ {name}… ]"
+    return f"there is no {name!r} in {where}; allowed: {', '.join(names)}"
 
 
 @dataclass(frozen=True)

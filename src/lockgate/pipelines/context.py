@@ -13,6 +13,8 @@ from lockgate.pipelines.document import Node, Scalar, mistake_at
 from lockgate.pipelines.files import File, Files
 from lockgate.pipelines.mistakes import Mistakes
 
+_LONGEST: Final = 1_000
+"""Characters of a message, since names in it can be of any length."""
 _ELSEWHERE: Final = {
     "dependencies": "dependencies is not known while the file is read; allowed: in condition: and in $[ ] of a job's or stage's variables",
     "stagedependencies": "stageDependencies is not known while the file is read; allowed: in condition: and in $[ ] of variables",
@@ -27,6 +29,8 @@ class World:
 
     Attributes:
         checking: whether a file is only checked, so that required parameters may have no value.
+        unsure: whether a condition was not known while a file is only checked, so that both of its branches were read.
+        iterations: how often an `each` has gone round.
         notes: what is accepted and has no effect on the desk → where it stands first.
         alone: whether the file that is checked is a template, so that who includes it may declare more.
         repositories: alias → its declaration in `resources.repositories`.
@@ -40,6 +44,8 @@ class World:
     repositories: dict[str, Node] = field(default_factory=dict)
     groups: Mapping[str, Mapping[str, Any]] | None = None
     checked: set[int] = field(default_factory=set)
+    unsure: bool = False
+    iterations: int = 0
     notes: dict[str, Place] = field(default_factory=dict)
 
 
@@ -54,6 +60,9 @@ class Context:
 
     def fail(self, node: Node, message: str, *, offset: int | None = None, unsupported: bool = False) -> None:
         """Note a mistake at a node."""
+        if len(message) > _LONGEST:
+            half = _LONGEST // 2
+            message = f"{message[:half]} … {message[-half:]}"
         self.world.mistakes.add(mistake_at(node, message, self.included, offset=offset, unsupported=unsupported))
 
     def note(self, node: Node, message: str) -> None:

@@ -64,8 +64,14 @@ class Scalar(Leaf):
         """Where it starts, or where a character of its text stands."""
         if offset is None:
             return Place(self.source.name, self.line, self.column)
+        whole = self.source.line(self.line).find(self.text, self.column - 1) if self.line == self.last else -1
+        if whole >= 0:
+            return Place(self.source.name, self.line, whole + offset + 1)
+        if offset >= len(self.text) > 0:
+            last = self.place(len(self.text) - 1)
+            return Place(last.file, last.line, last.column + 1)
         fragment = self.text[offset : offset + 40].split("\n")[0].rstrip() or self.text[:1]
-        before = self.text[:offset].count(fragment)
+        before = sum(1 for at in range(offset) if self.text.startswith(fragment, at)) if fragment else 0
         for line in range(self.line, self.last + 1):
             written = self.source.line(line)
             at = written.find(fragment, self.column - 1 if line == self.line else 0)

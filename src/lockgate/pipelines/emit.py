@@ -152,9 +152,10 @@ def _target(target: dict[str, Any]) -> Any:
 
 
 def _step(step: Step) -> dict[str, Any]:
-    short = {"checkout": "repository", "publish": "path", "download": "source"}.get(step.task)
+    short = "@" not in step.task  # Its first input is the value of its key.
     if short:
-        found: dict[str, Any] = {step.task: step.inputs[short], **{k: v for k, v in step.inputs.items() if k != short}}
+        first, *others = step.inputs.items()
+        found: dict[str, Any] = {step.task: first[1], **dict(others)}
     else:
         found = {"task": step.task}
     _put(found, name=step.name, displayName=step.display_name, condition=step.condition, continueOnError=step.continue_on_error)

@@ -15,14 +15,16 @@ from typing import Any, Final, Literal
 from lockgate.errors import FileError
 from lockgate.expressions import ExpressionError, UnknownValueError, evaluate, parse
 from lockgate.expressions.functions import FUNCTIONS
-from lockgate.expressions.values import is_array, is_object, to_boolean, to_string
+from lockgate.expressions.values import MAX_TEXT, is_array, is_object, to_boolean, to_string
 from lockgate.pipelines.context import Context
 from lockgate.pipelines.document import MappingNode, Node, Scalar, SequenceNode, UnknownScalar, from_value, mistake_at
 
 _DIRECTIVE: Final = re.compile(r"\s*(if|elseif|else|each|insert)\b(?!\s*\()\s*(.*?)\s*", re.DOTALL)
 _EACH: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s+in\s+(.+)", re.DOTALL)
+_LIKE_DIRECTIVE: Final = re.compile(r"\$\{\{\s*([A-Za-z]+)(?:\s+[^\s(,.\[].*)\}\}", re.DOTALL)
 _QUOTED: Final = re.compile(r"'(?:[^']|'')*'|\}\}|'", re.DOTALL)
 MAX_ITEMS: Final = 100_000
+MAX_ITERATIONS: Final = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,12 @@ def directive_of(text: str) -> Directive | None:
     return Directive(match[1], match[2], parts[0].offset + match.start(2)) if match else None
 
 
+def unknown_directive(text: str) -> str | None:
+    """The word of a key such as `${{ foreach … }}` or `${{ IF … }}` that is meant as a directive and is none."""
+    match = _LIKE_DIRECTIVE.fullmatch(text.strip())
+    return match[1] if match else None
+
+
 def _evaluated(text: str, offset: int, node: Scalar, context: Context) -> Any:
     """The value of an expression inside a scalar. UnknownScalar after a mistake too, so that nothing follows from it."""
     try:
@@ -128,6 +136,9 @@ def expand_scalar(node: Scalar | UnknownScalar, context: Context) -> Node:
             context.fail(node, f"{part.text!r} is {kind}, which can't be part of a text; use convertToJson() or join()", offset=part.offset)
             return UnknownScalar(node)
         texts.append(to_string(value))
+    if sum(len(text) for text in texts) > MAX_TEXT:
+        context.fail(node, f"the text comes to more than {MAX_TEXT:,} characters; Azure refuses so much")
+        return UnknownScalar(node)
     return node.replaced("".join(texts))
 
 
@@ -175,6 +186,7 @@ class _Chain:
             return False
         value = _evaluated(directive.argument, directive.offset, key, context)
         if isinstance(value, UnknownScalar):
+            context.world.unsure = True
             self._state = "unknown"  # Only checked: each branch could be taken, so each is looked at.
             return True
         taken = to_boolean(value)
@@ -197,12 +209,14 @@ def _each(directive: Directive, key: Scalar, context: Context) -> Iterator[Conte
         return
     value = _evaluated(match[2], directive.offset + match.start(2), key, context)
     if isinstance(value, UnknownScalar):
+        context.world.unsure = True
         yield context.with_name(name, value)
-    elif is_object(value):
-        for entry, item in value.items():
-            yield context.with_name(name, {"key": entry, "value": item})
-    elif is_array(value):
-        for item in value:
+    elif is_object(value) or is_array(value):
+        for item in ({"key": entry, "value": inside} for entry, inside in value.items()) if is_object(value) else value:
+            context.world.iterations += 1
+            if context.world.iterations > MAX_ITERATIONS:
+                message = f"the 'each' of this pipeline go round more than {MAX_ITERATIONS:,} times; Azure refuses so much"
+                raise FileError([mistake_at(key, message, context.included)])
             yield context.with_name(name, item)
     elif value is not None and value != "":
         context.fail(key, f"'each' goes over {to_string(value)!r}; allowed: a list or a mapping", offset=directive.offset + match.start(2))
@@ -239,7 +253,7 @@ def expand_pairs(node: MappingNode, context: Context) -> Iterator[tuple[Scalar, 
         if name not in seen:
             seen[name] = key
             yield key, value, inner
-        elif not context.world.checking:
+        elif not context.world.unsure:
             inner.fail(key, f"key {key.text!r} is there already, in line {seen[name].line}; remove one")
 
 
@@ -248,6 +262,9 @@ def _walk_pairs(node: MappingNode, context: Context) -> Iterator[tuple[Scalar, N
     for key, value in node.pairs:
         directive = directive_of(key.text) if key.dynamic else None
         if directive is None:
+            if key.dynamic and (word := unknown_directive(key.text)):
+                context.fail(key, f"there is no directive {word!r}; directives are if, elseif, else, each and insert, in small letters")
+                continue
             name = expand_scalar(key, context) if key.dynamic else key
             if isinstance(name, Scalar):
                 yield name, value, context

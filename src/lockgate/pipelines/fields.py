@@ -32,9 +32,9 @@ class Field:
         """The value with its expressions evaluated."""
         return expand(self.node, self.context)
 
-    def fail(self, message: str) -> None:
-        """Note a mistake at the value."""
-        self.context.fail(self.node, message)
+    def fail(self, message: str, at: Node | None = None) -> None:
+        """Note a mistake at the value, or at what is in it; where it is an expression, there and not where its value comes from."""
+        self.context.fail(self.node if at is None or (isinstance(self.node, Scalar) and self.node.dynamic) else at, message)
 
 
 class Fields:
@@ -86,7 +86,7 @@ class Fields:
         if isinstance(node, Scalar):
             return node
         if not isinstance(node, UnknownScalar):
-            field.context.fail(node, f"{name}: found {node.describe()}; allowed: a text")
+            field.fail(f"{name}: found {node.describe()}; allowed: a text", node)
         return None
 
     def text(self, name: str, default: str = "") -> str:
@@ -140,7 +140,7 @@ class Fields:
         if isinstance(node, MappingNode):
             return node, field.context
         if not _is_nothing(node):
-            field.context.fail(node, f"{name}: found {node.describe()}; allowed: a mapping")
+            field.fail(f"{name}: found {node.describe()}; allowed: a mapping", node)
         return None
 
     def items(self, name: str, variables: Names | None = None) -> list[tuple[Node, Context]]:
@@ -157,7 +157,7 @@ class Fields:
         if isinstance(node, SequenceNode):
             return list(expand_items(node, field.context if variables is None else field.context.with_name("variables", variables)))
         if not _is_nothing(node):
-            field.context.fail(node, f"{name}: found {node.describe()}; allowed: a list")
+            field.fail(f"{name}: found {node.describe()}; allowed: a list", node)
         return []
 
     def texts(self, name: str, *, split: bool = False) -> list[Scalar] | None:
@@ -181,7 +181,7 @@ class Fields:
             if isinstance(item, Scalar):
                 found.append(item)
             elif not isinstance(item, UnknownScalar):
-                field.context.fail(item, f"{name}: found {item.describe()}; allowed: a text or a list of texts")
+                field.fail(f"{name}: found {item.describe()}; allowed: a text or a list of texts", item)
         return found
 
     def named_texts(self, name: str) -> dict[str, str]:

@@ -36,6 +36,13 @@ class File:
     root: Node
 
 
+def _circle(files: list[str]) -> str:
+    """The shortest circle that a chain of files ends with."""
+    last = files[-1]
+    before = next((index for index in range(len(files) - 2, -1, -1) if files[index] == last), None)
+    return "" if before is None else " → ".join(files[before:])
+
+
 class Files:
     """Reads files of the repositories, each once.
 
@@ -81,7 +88,12 @@ class Files:
             return FileError([mistake_at(reference, message, included)])
 
         if len(included) > MAX_NESTING:
-            raise wrong(f"templates are nested deeper than {MAX_NESTING} levels; does one include itself?")
+            circle = _circle([place.file for place in included])
+            raise wrong(
+                f"templates are nested deeper than {MAX_NESTING} levels"
+                + (f", since they include one another: {circle}" if circle else "")
+                + "; end the circle"
+            )
         path, at, alias = reference.text.partition("@")
         path = path.strip().replace("\\", "/")
         alias = alias.strip() if at else by.repository

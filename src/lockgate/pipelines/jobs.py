@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from lockgate.expressions.values import try_number
 from lockgate.pipelines import keys
-from lockgate.pipelines.conditions import read_condition
+from lockgate.pipelines.conditions import JOB_NAMES, read_condition
 from lockgate.pipelines.context import Context
 from lockgate.pipelines.document import MappingNode, Node, Scalar, UnknownScalar, plain
 from lockgate.pipelines.expansion import expand, expand_pairs
@@ -88,8 +88,10 @@ class JobReader:
     def _shared(self, fields: Fields, name: str, pool: Any, node: Node) -> tuple[Job, Context]:
         job = Job(name, origin_of(node, fields.context))
         job.display_name = fields.text("displayName")
-        job.depends_on = [scalar.text for scalar in fields.texts("dependsOn") or []]
-        job.condition = read_condition(fields)
+        depends = [scalar for scalar in fields.texts("dependsOn") or [] if scalar.text]
+        job.depends_on = [scalar.text for scalar in depends]
+        job.depends_on_origins = [origin_of(scalar, fields.context) for scalar in depends]
+        job.condition = read_condition(fields, JOB_NAMES)
         for key in ("continueOnError", "timeoutInMinutes", "cancelTimeoutInMinutes"):
             scalar = fields.scalar(key)
             if scalar is None:
@@ -133,7 +135,7 @@ class JobReader:
     def _steps(self, fields: Fields, context: Context, *, server: bool) -> list[Step]:
         reader = StepReader(self._tasks, server=server)
         steps = reader.read(fields.items("steps", context.variables))
-        reader.check_names(steps, context, fields.node)
+        reader.check_names()
         return steps
 
     def _strategy(self, fields: Fields) -> Strategy | None:
@@ -215,7 +217,7 @@ class JobReader:
     def _environment(self, fields: Fields) -> tuple[str, str, dict[str, Any]]:
         field = fields.field("environment")
         if field is None:
-            if not fields.context.world.checking:
+            if not fields.context.world.unsure:
                 fields.fail("a deployment job needs environment:, the environment that it deploys to")
             return "", "", {}
         node = field.expanded()
@@ -229,7 +231,7 @@ class JobReader:
             if not isinstance(node, (Scalar, UnknownScalar)):
                 field.fail(f"environment: found {node.describe()}; allowed: a name, or a mapping with name")
         name, _, part = text.partition(".")
-        if not name and not isinstance(node, UnknownScalar) and not fields.context.world.checking:
+        if not name and isinstance(node, (Scalar, MappingNode)):
             field.fail("environment: found no name; allowed: the name of an environment")
         return name, resource or part, {}
 

@@ -9,6 +9,8 @@ from typing import Final
 from lockgate.errors import FileError, Mistake, Place, UnsupportedError
 
 MAX_MISTAKES: Final = 200
+_LIKE: Final = 0.75
+"""How alike two names have to be for one to be taken for the other."""
 
 
 class Mistakes:
@@ -61,7 +63,7 @@ class Mistakes:
 def suggestion(name: str, allowed: Iterable[str], what: str = "allowed") -> str:
     """What is said after an unknown name: the one that was probably meant, or all."""
     names = sorted(allowed, key=str.lower)
-    near = difflib.get_close_matches(name.lower(), [known.lower() for known in names], n=1)
+    near = difflib.get_close_matches(name.lower(), [known.lower() for known in names], n=1, cutoff=_LIKE)
     if near:
         return f"did you mean {next(known for known in names if known.lower() == near[0])!r}?"
     return f"{what}: {', '.join(names)}" if names else f"{what}: none"

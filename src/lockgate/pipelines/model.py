@@ -43,6 +43,7 @@ class Step:
         task: `Bash@3`, …, or `checkout`, `publish`, `download`.
         inputs: by the names that the file has.
         continue_on_error: text, since macros may be in it.
+        value_origin: where the value stands that a short form has, such as the source of `download`.
     """
 
     task: str
@@ -56,6 +57,7 @@ class Step:
     env: dict[str, str] = field(default_factory=dict)
     timeout_minutes: int = 0
     retries: int = 0
+    value_origin: Origin | None = None
     target: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -111,6 +113,7 @@ class Job:
     steps: list[Step] = field(default_factory=list)
     display_name: str = ""
     depends_on: list[str] = field(default_factory=list)
+    depends_on_origins: list[Origin] = field(default_factory=list)
     condition: str = ""
     continue_on_error: str = ""
     timeout_minutes: str = ""
@@ -135,13 +138,14 @@ class Job:
 
 @dataclass
 class Stage:
-    """A stage. `depends_on` is complete: the stage above stands in it if the file says nothing."""
+    """A stage. `depends_on` is complete: the stage above stands in it if the file says nothing; it has no origin then."""
 
     name: str
     origin: Origin
     jobs: list[Job] = field(default_factory=list)
     display_name: str = ""
     depends_on: list[str] = field(default_factory=list)
+    depends_on_origins: list[Origin] = field(default_factory=list)
     condition: str = ""
     variables: list[Variable] = field(default_factory=list)
     pool: Any = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -155,6 +156,8 @@ def _declaration(item: Node, context: Context) -> Parameter | None:
     for key, value, inner in expand_pairs(item, context):
         if key.text not in _KEYS:
             context.fail(key, f"unknown key {key.text!r} of a parameter; {suggestion(key.text, _KEYS)}")
+        elif key.text == "default" and value.dynamic:
+            keys[key.text] = _literal(value, inner)
         else:
             keys[key.text] = expand(value, inner)
     name = keys.get("name")
@@ -179,6 +182,17 @@ def _declaration(item: Node, context: Context) -> Parameter | None:
     if parameter.default is not None:
         convert(parameter, parameter.default, context)
     return parameter
+
+
+_LITERAL: Final = re.compile(r"\$\{\{\s*'(?:[^']|'')*'\s*\}\}")
+
+
+def _literal(node: Node, context: Context) -> Node:
+    """A default, in which Azure allows no expression but a text, so that it can hold what looks like one."""
+    if isinstance(node, Scalar) and _LITERAL.fullmatch(node.text.strip()):
+        return expand(node, context)
+    context.fail(node, "found an expression in a default; allowed: a value, or a text such as ${{ 'text' }}")
+    return UnknownScalar(Scalar("", "", (node.line, node.column, node.line), node.source))
 
 
 def convert(parameter: Parameter, node: Node, context: Context) -> Node | None:

@@ -116,9 +116,9 @@ class _Reader:
             return pipeline
         if len(kinds) != 1 and "phases" not in fields:
             allowed = f"allowed: exactly one of {', '.join(BODIES)}"
-            context.fail(root, f"found {' and '.join(kinds) or 'none of them'} in a pipeline; {allowed}")
+            context.fail(root, f"found {' and '.join(kinds) or 'nothing to run'} in a pipeline; {allowed}")
         self._resources.read(fields)
-        pipeline.variables, context = read_variables(fields.field("variables"), context)
+        pipeline.variables, context = read_variables(fields.field("variables"), context, root=True)
         self._check_given_variables(pipeline.variables)
         self._heading(fields, pipeline)
         if kinds:
@@ -222,13 +222,16 @@ class _Reader:
             elif field and isinstance(node, Scalar):
                 field.fail("extends: allowed: a mapping with template")
             return
-        included = include(Fields(node, field.context.with_name("variables", context.variables), keys.EXTENDS), BODIES)
+        reference = Fields(node, field.context.with_name("variables", context.variables), keys.EXTENDS)
+        if "template" not in reference:
+            reference.fail("extends needs template:, the path of the template")
+        included = include(reference, BODIES)
         if included is None:
             return
         body, inner = included
         self._resources.read(body)
         if "variables" in body:
-            own, inner = read_variables(body.field("variables"), inner)
+            own, inner = read_variables(body.field("variables"), inner, root=True)
             pipeline.variables += own
         self._heading(body, pipeline)
         kinds = [kind for kind in BODIES if kind in body]
@@ -250,4 +253,5 @@ class _Reader:
                     if step.task == "download" and source.lower() not in ("current", "none", *known) and "$(" not in source:
                         hint = suggestion(source, ["current", "none", *aliases])
                         message = f"download: there is no pipeline resource {source!r}; {hint}"
-                        self._world.mistakes.add(Mistake(step.origin.place, message, step.origin.source, included=step.origin.included))
+                        origin = step.value_origin or step.origin
+                        self._world.mistakes.add(Mistake(origin.place, message, origin.source, included=origin.included))

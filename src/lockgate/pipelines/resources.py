@@ -33,6 +33,7 @@ class Resources:
         if there is None:
             return
         body = Fields(*there, keys.RESOURCES)
+        self._refuse_directives(body.field("repositories"))
         for item, context in body.items("repositories"):
             self._repository(item, context)
         for item, context in body.items("pipelines"):
@@ -44,6 +45,14 @@ class Resources:
             field = body.field(key)
             if field is not None:
                 self.other[key] = plain(field.expanded())
+
+    @staticmethod
+    def _refuse_directives(field: Field | None) -> None:
+        for item in field.node.items if field and isinstance(field.node, SequenceNode) else []:
+            if item.dynamic and isinstance(item, MappingNode) and item.dynamic_keys:
+                field.context.fail(
+                    item, "a template expression is not allowed among repositories; write the repository out"
+                ) if field else None
 
     def _alias(self, item: Node, context: Context, table: keys.Table, key: str, taken: list[str]) -> tuple[Fields, str] | None:
         if not isinstance(item, MappingNode):
@@ -63,6 +72,7 @@ class Resources:
         found = self._alias(item, context, keys.REPOSITORY, "repository", list(self.repositories))
         if found:
             fields, alias = found
+            fields.choice("type", ("git", "github", "githubenterprise", "bitbucket"))
             self.repositories[alias] = {key.name: plain(field.expanded()) for key, field in fields.present() if key.name != "repository"}
             context.world.repositories[alias] = item
 
@@ -130,7 +140,10 @@ def read_trigger(fields: Fields, key: str) -> Any:
             _filter(body.field(name))
         for name in ("batch", "autoCancel", "drafts"):
             body.boolean(name, default=False)
-    elif isinstance(node, SequenceNode):
+    elif isinstance(field.node, SequenceNode):
+        for item in field.node.items:
+            if isinstance(item, MappingNode):
+                field.context.fail(item, f"{key}: found a mapping; allowed: a text or a list of texts")
         fields.texts(key)
     elif isinstance(node, Scalar) and node.text.lower() != "none":
         field.context.fail(node, f"{key}: found {node.describe()}; allowed: none, a list of branches, or a mapping")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final, TypeVar
 
 from lockgate.errors import Mistake
 from lockgate.pipelines import keys
-from lockgate.pipelines.conditions import read_condition
+from lockgate.pipelines.conditions import JOB_NAMES, read_condition
 from lockgate.pipelines.context import Context
 from lockgate.pipelines.document import MappingNode, Node, Scalar, UnknownScalar, plain
 from lockgate.pipelines.expansion import expand, expand_pairs
@@ -56,14 +56,19 @@ class StageReader:
 
     def _stage(self, node: MappingNode, context: Context, pool: Any, pairs: list[Pair], above: Sequence[Stage]) -> Stage:
         fields = Fields(node, context, keys.STAGE, pairs)
-        name = fields.text("stage") or f"Stage{len(above) + 1}"
+        written = fields.scalar("stage")
+        name = written.text if written and written.text else f"Stage{len(above) + 1}"
         if not NAME.fullmatch(name):
-            context.fail(node, f"stage: found {name!r}; allowed: letters, digits and _, no digit first")
+            context.fail(written or node, f"stage: found {name!r}; allowed: letters, digits and _, no digit first")
         stage = Stage(name, origin_of(node, context))
         stage.display_name = fields.text("displayName")
         depends = fields.texts("dependsOn")
-        stage.depends_on = ([above[-1].name] if above else []) if depends is None else [scalar.text for scalar in depends if scalar.text]
-        stage.condition = read_condition(fields)
+        if depends is None:
+            stage.depends_on = [above[-1].name] if above else []
+        else:
+            stage.depends_on = [scalar.text for scalar in depends if scalar.text]
+            stage.depends_on_origins = [origin_of(scalar, context) for scalar in depends if scalar.text]
+        stage.condition = read_condition(fields, JOB_NAMES)
         stage.lock_behavior = fields.choice("lockBehavior", LOCKS)
         stage.manual = fields.choice("trigger", ("manual", "automatic"), "automatic") == "manual"
         stage.pool, _ = read_pool(fields, pool)
@@ -93,12 +98,12 @@ def name_jobs(stages: Iterable[Stage]) -> None:
 
 def check_order(stages: list[Stage], mistakes: Mistakes) -> None:
     """Note names that are there twice, dependencies on nothing, and circles."""
-    _check(stages, "stage", lambda stage: stage.depends_on, mistakes)
+    _check(stages, "stage", mistakes)
     for stage in stages:
-        _check(stage.jobs, "job", lambda job: job.depends_on, mistakes)
+        _check(stage.jobs, "job", mistakes)
 
 
-def _check(found: Sequence[T], what: str, needs: Callable[[T], list[str]], mistakes: Mistakes) -> None:
+def _check(found: Sequence[T], what: str, mistakes: Mistakes) -> None:
     names: dict[str, T] = {}
     for one in found:
         other = names.setdefault(one.name.lower(), one)
@@ -107,14 +112,16 @@ def _check(found: Sequence[T], what: str, needs: Callable[[T], list[str]], mista
     graph: dict[str, set[str]] = {}
     for one in found:
         graph[one.name.lower()] = set()
-        for need in needs(one):
+        places = one.depends_on_origins or [one.origin] * len(one.depends_on)
+        for need, place in zip(one.depends_on, places, strict=True):
             if need.lower() == one.name.lower():
-                mistakes.add(_mistake(one.origin, f"{what} {one.name!r} depends on itself; take it out of dependsOn"))
+                if one.depends_on_origins:  # Otherwise the name is there twice, which was said.
+                    mistakes.add(_mistake(place, f"{what} {one.name!r} depends on itself; take it out of dependsOn"))
             elif need.lower() in names:
                 graph[one.name.lower()].add(need.lower())
             else:
                 hint = suggestion(need, [other.name for other in found if other is not one])
-                mistakes.add(_mistake(one.origin, f"{what} {one.name!r} depends on {need!r}, which is not there; {hint}"))
+                mistakes.add(_mistake(place, f"{what} {one.name!r} depends on {need!r}, which is not there; {hint}"))
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

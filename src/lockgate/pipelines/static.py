@@ -10,7 +10,7 @@ from lockgate.expressions import ExpressionError, parse
 from lockgate.expressions.ast import Index, Literal, Named, walk
 from lockgate.pipelines.context import Context
 from lockgate.pipelines.document import MappingNode, Node, Scalar, SequenceNode
-from lockgate.pipelines.expansion import directive_of, pieces
+from lockgate.pipelines.expansion import directive_of, pieces, unknown_directive
 from lockgate.pipelines.mistakes import suggestion
 from lockgate.pipelines.parameters import Parameter
 
@@ -60,6 +60,8 @@ def _check(scalar: Scalar, text: str, offset: int, names: set[str] | None, decla
 
 def _expressions(scalar: Scalar) -> Iterator[tuple[str, int]]:
     directive = directive_of(scalar.text)
+    if directive is None and unknown_directive(scalar.text):
+        return  # Said where it is read, if it is a key.
     if directive is None:
         for piece in pieces(scalar.text):
             if piece.expression:

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-from lockgate.pipelines.conditions import read_condition
+from lockgate.pipelines.conditions import STEP_NAMES, read_condition
 from lockgate.pipelines.context import Context
 from lockgate.pipelines.document import MappingNode, Node, Scalar, UnknownScalar
 from lockgate.pipelines.expansion import expand, expand_pairs
-from lockgate.pipelines.fields import Fields, Pair
+from lockgate.pipelines.fields import Field, Fields, Pair
 from lockgate.pipelines.keys import REFERENCE, SCRIPTS, STEP_KEYS, STEPS, TARGET
 from lockgate.pipelines.mistakes import suggestion
 from lockgate.pipelines.model import Step
@@ -23,6 +23,8 @@ _TASK: Final = re.compile(r"[^@\s]+@\d+")
 _OTHERS: Final = {"checkout": "repository", "publish": "path", "download": "source"}
 """Key of a step that is no task → the input that the key's value is."""
 _MACRO: Final = "$("
+Given = tuple[Scalar, str, Node]
+"""An input as it is given: its key, its text, and where that stands."""
 
 
 class StepReader:
@@ -36,6 +38,7 @@ class StepReader:
     def __init__(self, tasks: TaskCatalog, *, server: bool) -> None:
         self._tasks = tasks
         self._server = server
+        self._names: list[tuple[Scalar, Context]] = []
 
     def read(self, items: Iterable[tuple[Node, Context]]) -> list[Step]:
         """Steps, those of templates too."""
@@ -43,17 +46,13 @@ class StepReader:
         self._read_into(items, found)
         return found
 
-    def check_names(self, steps: list[Step], context: Context, node: Node) -> None:
-        """Note a name that two steps of a job have."""
-        seen: dict[str, Step] = {}
-        for step in steps:
-            name = step.name.lower()
-            if name and name in seen and not context.world.checking:
-                context.fail(
-                    node,
-                    f"two steps are named {step.name!r}, in lines {seen[name].origin.place.line} and {step.origin.place.line}; rename one",
-                )
-            seen[name] = step
+    def check_names(self) -> None:
+        """Note a name that two of the steps that were read have."""
+        seen: dict[str, Scalar] = {}
+        for name, context in self._names:
+            other = seen.setdefault(name.text.lower(), name)
+            if other is not name and not context.world.unsure:
+                context.fail(name, f"two steps are named {name.text!r}; the other is in line {other.line}; rename one")
 
     def _read_into(self, items: Iterable[tuple[Node, Context]], found: list[Step]) -> None:
         for item, context in items:
@@ -89,16 +88,21 @@ class StepReader:
         elif kind in SCRIPTS or kind in _OTHERS:
             made = self._short(fields, kind)
         else:
-            made = None  # Refused by its key.
+            made = kind, {kind: fields.text(kind)}  # Refused by its key; it is shown all the same.
         if made is None:
             return None
         task, inputs = made
         step = Step(task, inputs, origin_of(item, context))
-        step.name = fields.text("name")
-        if step.name and not NAME.fullmatch(step.name):
-            context.fail(item, f"name: found {step.name!r}; allowed: letters, digits and _, no digit first")
+        name = fields.scalar("name")
+        if name is not None and name.text:
+            step.name = name.text
+            self._names.append((name, context))
+            if not NAME.fullmatch(name.text):
+                context.fail(name, f"name: found {name.text!r}; allowed: letters, digits and _, no digit first")
+        value = fields.scalar(kind) if kind in _OTHERS else None
+        step.value_origin = origin_of(value, context) if value is not None else None
         step.display_name = fields.text("displayName")
-        step.condition = read_condition(fields)
+        step.condition = read_condition(fields, STEP_NAMES)
         step.continue_on_error = fields.text("continueOnError")
         step.enabled = fields.boolean("enabled", default=True)
         step.env = fields.named_texts("env")
@@ -125,7 +129,8 @@ class StepReader:
         container = found.get("container", "host")
         if container not in ("host", ""):
             message = f"target: containers are not run on the desk; found {container!r}, run here: host"
-            field.context.fail(field.node, message, unsupported=True)
+            place = target.scalar("container") if isinstance(node, MappingNode) else None
+            field.context.fail(place or field.node, message, unsupported=True)
         return found
 
     def _short(self, fields: Fields, kind: str) -> tuple[str, dict[str, str]] | None:
@@ -134,7 +139,7 @@ class StepReader:
         value = fields.scalar(kind)
         text = value.text if value is not None else ""
         if value is not None and not text and kind in _OTHERS:
-            fields.fail(f"{kind}: found nothing; allowed: {STEPS[kind].keys[kind].help}")
+            fields.context.fail(value, f"{kind}: found nothing; allowed: {STEPS[kind].keys[kind].help.partition(';')[0]}")
         inputs[first] = text
         for key, _ in fields.present():
             if key.name != kind and key.name not in STEP_KEYS and (own := fields.optional_text(key.name)) is not None:
@@ -172,29 +177,34 @@ class StepReader:
                 f"task {reference.text!r} is not run on the desk; {hint}; to map it, put a program at .lockgate/tasks/{reference.text}"
             )
             fields.context.fail(reference, message, unsupported=True)
-            return reference.text, {name: text for name, (_, text) in given.items()}
+            return reference.text, {name: text for name, (_, text, _) in (given or {}).items()}
         self._check_place(fields, task)
-        self._check_inputs(fields, task, given)
-        return reference.text, {name: text for name, (_, text) in given.items()}
+        if given is not None:
+            self._check_inputs(fields, task, given)
+        return reference.text, {name: text for name, (_, text, _) in (given or {}).items()}
 
-    def _inputs(self, fields: Fields) -> dict[str, tuple[Scalar, str]]:
-        found: dict[str, tuple[Scalar, str]] = {}
+    def _inputs(self, fields: Fields) -> dict[str, Given] | None:
+        """Name → key, text and value; None after a mistake."""
+        found: dict[str, Given] = {}
+        field = fields.field("inputs")
         there = fields.mapping("inputs")
+        if field is not None and there is None and not isinstance(field.node, Scalar):
+            return None
         for key, value, inner in expand_pairs(*there) if there else ():
             node = expand(value, inner)
-            if isinstance(node, UnknownScalar):
-                found[key.text] = (key, _MACRO)  # Not known yet, like a macro.
-            elif isinstance(node, Scalar):
-                found[key.text] = (key, node.text)
-            else:
-                inner.fail(node, f"input {key.text!r}: found {node.describe()}; allowed: a text")
+            if isinstance(node, Scalar):
+                found[key.text] = (key, node.text, value if value.dynamic else node)
+                continue
+            found[key.text] = (key, _MACRO, node)  # Not known, like a macro.
+            if not isinstance(node, UnknownScalar):
+                Field(key, value, inner).fail(f"input {key.text!r}: found {node.describe()}; allowed: a text", node)
         return found
 
-    def _check_inputs(self, fields: Fields, task: TaskSpecification, given: dict[str, tuple[Scalar, str]]) -> None:
+    def _check_inputs(self, fields: Fields, task: TaskSpecification, given: dict[str, Given]) -> None:
         if task.any_input:
             return
         values: dict[str, str] = {}
-        for name, (key, text) in given.items():
+        for name, (key, text, node) in given.items():
             known = task.input(name)
             if known is None:
                 hint = suggestion(name, [i.name for i in task.inputs], "its inputs")
@@ -206,16 +216,17 @@ class StepReader:
             if known.no_effect and text != known.default:
                 fields.context.note(key, f"input {name!r} of {task.name} has no effect here: {known.no_effect}")
             if _MACRO not in text:
-                _check_value(fields.context, key, known, text)
+                _check_value(fields.context, node, known, text)
         for known in task.inputs:
-            if known.required and not values.get(known.name) and not known.default:
-                fields.fail(f"{task.name} needs the input {known.name!r}: {known.help}")
+            empty = known.name in values if known.may_be_empty else bool(values.get(known.name))
+            if known.required and not empty and not known.default:
+                fields.fail(f"{task.name} needs the input {known.name!r} ({known.help}); write it under inputs:")
         if not any(_MACRO in text for text in values.values()):
             for sentence in task.check({**{i.name: i.default for i in task.inputs}, **values}):
                 fields.fail(f"{task.name}: {sentence}")
 
 
-def _check_value(context: Context, key: Scalar, known: Input, text: str) -> None:
+def _check_value(context: Context, key: Node, known: Input, text: str) -> None:
     for value, why in known.refused:
         if text.lower() == value.lower():
             context.fail(key, f"{known.name}: {text!r} is not run on the desk: {why}", unsupported=True)

@@ -15,6 +15,7 @@ class Input:
 
     Attributes:
         aliases: other names that Azure takes for it.
+        may_be_empty: whether a required input may be there without a value.
         default: its value if it is not there.
         allowed: the only values it takes, without regard to case; empty: any.
         refused: value → why the desk does not take it.
@@ -25,6 +26,7 @@ class Input:
     default: str = ""
     aliases: tuple[str, ...] = ()
     required: bool = False
+    may_be_empty: bool = False
     allowed: tuple[str, ...] = ()
     refused: tuple[tuple[str, str], ...] = ()
     kind: Literal["text", "boolean", "number"] = "text"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from lockgate.errors import Mistake
 from lockgate.expressions import ExpressionError, parse
+from lockgate.pipelines.conditions import unseen
 from lockgate.pipelines.context import Context
 from lockgate.pipelines.document import MappingNode, Node, Scalar, SequenceNode, UnknownScalar
 from lockgate.pipelines.expansion import expand, expand_items, expand_pairs, expand_scalar
@@ -24,12 +26,27 @@ def origin_of(node: Node, context: Context) -> Origin:
     return Origin(place, node.source.line(place.line), context.included)
 
 
-def read_variables(field: Field | None, context: Context) -> tuple[list[Variable], Context]:
-    """The variables of a block, and the context that sees them too. Of two with one name the later one counts."""
+def read_variables(field: Field | None, context: Context, *, root: bool = False) -> tuple[list[Variable], Context]:
+    """The variables of a block, and the context that sees them too. Of two with one name the later one counts.
+
+    Args:
+        field: the block.
+        context: what it is read in.
+        root: whether it is the pipeline's own, whose `$[ ]` see no dependencies.
+    """
     if field is None:
         return [], context
     inner = context.with_names(variables=context.variables.copy())
     found = list(_block(field.node, inner))
+    if root:
+        for variable in found:
+            inside = runtime_expression(variable.value)
+            parsed = parse(inside, "variable") if inside and not context.world.mistakes.wrong else None
+            for named in parsed.names if parsed else ():
+                if named.name.lower() in ("dependencies", "stagedependencies"):
+                    origin = variable.origin
+                    message = unseen(named.name, "$[ ] of the pipeline's own variables", ROOT_NAMES)
+                    context.world.mistakes.add(Mistake(origin.place, message, origin.source, included=origin.included))
     return found, inner
 
 
@@ -55,7 +72,8 @@ def _item(item: Node, inner: Context, context: Context) -> Iterator[Variable]:
     fields = Fields(item, inner, VARIABLE)
     forms = [form for form in _FORMS if form in fields]
     if len(forms) != 1:
-        fields.fail(f"found {' and '.join(forms) or 'none'} of name, group and template in a variable; allowed: exactly one")
+        found = f"both {' and '.join(forms)}" if forms else "none of name, group and template"
+        fields.fail(f"found {found} in a variable; allowed: exactly one of name, group and template")
         return
     if forms[0] == "template":
         if included := include(fields, ("variables",)):
@@ -99,15 +117,25 @@ def runtime_expression(text: str) -> str | None:
     return stripped[2:-1].strip() if stripped.startswith("$[") and stripped.endswith("]") else None
 
 
-def check_runtime(value: Scalar, context: Context) -> None:
-    """Note a `$[ … ]` that can't be read."""
+ROOT_NAMES: Final = ("variables", "pipeline", "resources")
+INNER_NAMES: Final = (*ROOT_NAMES, "dependencies", "stageDependencies")
+"""What a `$[ ]` of the pipeline's own variables can see, and one of a stage or job."""
+
+
+def check_runtime(value: Scalar, context: Context, names: tuple[str, ...] = INNER_NAMES) -> None:
+    """Note a `$[ … ]` that can't be read, or names what it can't see."""
     inside = runtime_expression(value.text)
     if inside is None:
         return
+    begin = value.text.index(inside) if inside else 0
     try:
-        parse(inside, "variable")
+        expression = parse(inside, "variable")
     except ExpressionError as error:
-        context.fail(value, str(error), offset=value.text.index(inside) + (error.offset or 0) if inside else None)
+        context.fail(value, str(error), offset=begin + (error.offset or 0) if inside else None)
+        return
+    for named in expression.names:
+        if named.name.lower() not in {name.lower() for name in names}:
+            context.fail(value, unseen(named.name, "$[ ]", names), offset=begin + named.offset)
 
 
 def _group(fields: Fields) -> Iterator[Variable]:

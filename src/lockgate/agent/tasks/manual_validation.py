@@ -29,7 +29,13 @@ TASK = Task(
         (0, 1),
         "waits until somebody runs `lockgate approve` or `lockgate reject`",
         (
-            Input("notifyUsers", "who is told", no_effect="nobody is sent a message; the run shows that it waits"),
+            Input(
+                "notifyUsers",
+                "who is told; may be empty",
+                required=True,
+                may_be_empty=True,
+                no_effect="nobody is sent a message; the run shows that it waits",
+            ),
             Input("approvers", "who may answer", no_effect="whoever may write to this folder may answer"),
             Input(
                 "allowApproversToApproveTheirOwnRuns",

@@ -9,7 +9,7 @@ from typing import Any, Final
 from lockgate.expressions.dates import date_pieces, format_date
 from lockgate.expressions.errors import ExpressionError
 from lockgate.expressions.function import Function, Host, Thunk
-from lockgate.expressions.values import kind_of, to_string, with_article
+from lockgate.expressions.values import check_length, kind_of, to_string, with_article
 
 _PIECE: Final = re.compile(r"\{\{|\}\}|\{(?P<number>\d{1,3})(?::(?P<pattern>(?:[^{}]|\{\{|\}\})*))?\}|(?P<stray>[{}])")
 _DATE: Final = frozenset(
@@ -20,6 +20,7 @@ _DATE: Final = frozenset(
 
 def _format(_host: Host, thunks: list[Thunk]) -> str:
     pattern, values = thunks[0](), thunks[1:]
+    length = [len(to_string(pattern))]
 
     def piece(match: re.Match[str]) -> str:
         if match["stray"]:
@@ -29,7 +30,10 @@ def _format(_host: Host, thunks: list[Thunk]) -> str:
         number = int(match["number"])
         if number >= len(values):
             raise ExpressionError(f"the pattern has {{{number}}}; values after it: {len(values)}, counted from 0")
-        return _written(values[number](), match["pattern"])
+        text = _written(values[number](), match["pattern"])
+        length[0] += len(text)
+        check_length(length[0])
+        return text
 
     return _PIECE.sub(piece, to_string(pattern))
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from lockgate.expressions.function import Function, of_values
-from lockgate.expressions.values import to_string
+from lockgate.expressions.values import check_length, to_string
 
 
 def _replace(text: Any, part: Any, by: Any) -> str:
     found = to_string(part)
-    return to_string(text).replace(found, to_string(by)) if found else to_string(text)
+    whole, new = to_string(text), to_string(by)
+    if not found:
+        return whole
+    check_length(len(whole) + whole.count(found) * (len(new) - len(found)))
+    return whole.replace(found, new)
 
 
 FUNCTION = Function(
