@@ -58,7 +58,7 @@ def write(folder: Path, text: str | bytes, name: str = "f.yml") -> None:
 def test_a_template_that_includes_itself(tmp_path):
     write(tmp_path, "steps:\n- template: f2.yml\n")
     write(tmp_path, "steps:\n- template: f2.yml\n", "f2.yml")
-    refused(tmp_path, "f2.yml:2:13: templates are nested deeper than 100 levels; since they include one another: ")
+    refused(tmp_path, "f2.yml:2:13: templates are nested deeper than 100 levels, since they include one another: ")
 
 
 @pytest.mark.parametrize("command", ["check", "plan"])
