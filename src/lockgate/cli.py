@@ -10,7 +10,7 @@ import sys
 from typing import Final, NoReturn
 
 from lockgate import __version__
-from lockgate.errors import EXIT_INTERRUPTED, LockgateError
+from lockgate.errors import EXIT_INTERRUPTED, EXIT_STATE, LockgateError
 
 _COMMANDS: Final = {
     "up": "train with this repository's job, and show verdict, figures and a scored request",
@@ -44,11 +44,14 @@ def main() -> NoReturn:
     except LockgateError as error:
         print(error, file=sys.stderr)
         code = error.exit_code
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            # The reader of our output has gone; there is nobody left to tell.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        print(f"{error.filename or 'the system'}: {error.strerror or error}; mend that, and do it again", file=sys.stderr)
+        code = EXIT_STATE
     except KeyboardInterrupt:
         print("interrupted; everything that was running has been stopped", file=sys.stderr)
         code = EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has gone; there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
     sys.exit(code)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 EXIT_INTERRUPTED: Final = 130
+EXIT_STATE: Final = 4
 EXIT_MISTAKES: Final = 1
 """Of `lockgate check`, when it has found some."""
 _CHAIN: Final = 8
@@ -47,20 +48,20 @@ class RunError(LockgateError):
 class StateError(LockgateError):
     """The desk's state does not allow what was asked."""
 
-    exit_code = 4
+    exit_code = EXIT_STATE
     code = "State"
 
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """Where something stands: a file as the user named it, and a 1-based line and column."""
+    """Where something stands: a file as the user named it, and a 1-based line and column; line 0 for an option of the command line."""
 
     file: str
     line: int = 1
     column: int = 1
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
 @dataclass(frozen=True, order=True)

@@ -38,12 +38,12 @@ def check_out(host: StepRun) -> None:
         target = job.folders.sources / name if job.checkouts > 1 else job.folders.sources
     host.say(sources.check_out(alias, target))
     if alias.lower() == "self":
-        job.variables.set("Build.Repository.LocalPath", str(target))
+        job.variables.set("Build.Repository.LocalPath", str(target), readonly=True)
     if job.checkouts == 1:
-        job.variables.set("Build.SourcesDirectory", str(target))
-        job.variables.set("System.DefaultWorkingDirectory", str(target))
+        job.variables.set("Build.SourcesDirectory", str(target), readonly=True)
+        job.variables.set("System.DefaultWorkingDirectory", str(target), readonly=True)
     if host.inputs.get("workspaceRepo", "").lower() == "true":
-        job.variables.set("System.DefaultWorkingDirectory", str(target))
+        job.variables.set("System.DefaultWorkingDirectory", str(target), readonly=True)
 
 
 def publish_step(host: StepRun) -> None:

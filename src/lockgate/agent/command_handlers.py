@@ -30,7 +30,11 @@ class CommandHandlers:
         """Do what a logging command says. One that can't be done fails the step once it has ended."""
         known = BY_NAME.get(command.name)
         if known is None:
-            self._step.write(f"##[warning]{self._step.mask(command.name)} is no logging command; known: {', '.join(sorted(BY_NAME))}")
+            names = ", ".join(sorted(BY_NAME))
+            if "." in command.name and command.name.partition(".")[0] in {name.partition(".")[0] for name in BY_NAME}:
+                self._wrong(command, f"there is no such logging command; known: {names}")
+            else:
+                self._step.write(f"##[warning]{self._step.mask(command.written)} is no logging command; known: {names}")
             return
         target = self._step.step.target
         if target.get("commands") == "restricted" and command.name not in RESTRICTED:
@@ -49,7 +53,7 @@ class CommandHandlers:
             self._wrong(command, f"{error.strerror}: {error.filename}")
 
     def _wrong(self, command: LoggingCommand, message: str) -> None:
-        self._step.command_failed = self._step.mask(f"##vso[{command.name}]: {message}")
+        self._step.command_failed = self._step.mask(f"##vso[{command.written}]: {message}")
         self._step.note_issue("error", self._step.command_failed)
         self._step.write(f"##[error]{self._step.command_failed}")
 
@@ -62,10 +66,10 @@ class CommandHandlers:
     def _keep(self, path: Path, folder: str) -> None:
         target = self._step.run_folder.path / folder
         target.mkdir(parents=True, exist_ok=True)
-        name, number = path.name, 1
+        name, number = self._step.mask(path.name), 1
         while (target / name).exists():
             number += 1
-            name = f"{path.stem}-{number}{path.suffix}"
+            name = self._step.mask(f"{path.stem}-{number}{path.suffix}")
         if path.suffix in (".md", ".txt", ".log", ".json", ".csv", ".html"):
             (target / name).write_text(self._step.mask(path.read_text(encoding="utf-8", errors="replace")), encoding="utf-8")
         else:
@@ -98,6 +102,9 @@ class CommandHandlers:
 
     def _on_task_logissue(self, properties: Mapping[str, str], text: str) -> None:
         kind = properties.get("type", "").lower()
+        if not kind:
+            self._step.write("##[warning]task.logissue has no type; allowed: type=error or type=warning")
+            return
         if kind not in ("error", "warning"):
             raise TaskError(f"type: found {kind!r}; allowed: error or warning")
         self._step.note_issue("error" if kind == "error" else "warning", text, properties)
@@ -150,7 +157,7 @@ class CommandHandlers:
         kind, name = properties.get("type", ""), properties.get("name", "")
         if not kind or not name:
             raise TaskError("it needs type= and name=")
-        self._keep(self._file(text), f"attachments/{Path(kind).name}/{Path(name).name}")
+        self._keep(self._file(text), self._step.mask(f"attachments/{Path(kind).name}/{Path(name).name}"))
 
     def _on_build_updatebuildnumber(self, properties: Mapping[str, str], text: str) -> None:
         del properties

@@ -50,8 +50,12 @@ class Gates:
         self._stage = stage
         self._questions: list[_Question] = []
         self._refusal = ""
+        # Once it was cancelled only stages begin whose condition wants it so.
+        self._wants_to = run.canceled
         self._locks: list[str] = []
         self._tickets: list[LockTicket] = []
+        self._waiting: LockTicket | None = None
+        self._was_first = False
         self._behaviour = stage.lock_behavior or run.pipeline.lock_behavior
         if stage.manual:
             self._ask("start", "this stage is started by hand", _THIRTY_DAYS)
@@ -80,7 +84,7 @@ class Gates:
 
     def look(self) -> Verdict:
         """How they stand now."""
-        if self._run.canceled:
+        if self._run.canceled and not self._wants_to:
             return Verdict("shut", "the run was cancelled", "Canceled")
         if self._refusal:
             return Verdict("shut", self._refusal)
@@ -97,19 +101,23 @@ class Gates:
         return self._take_locks()
 
     def _take_locks(self) -> Verdict:
-        while len(self._tickets) < len(self._locks) or (self._tickets and not self._tickets[-1].is_mine()):
-            if not self._tickets or self._tickets[-1].is_mine():
+        while self._waiting is not None or len(self._tickets) < len(self._locks):
+            if self._waiting is None:
                 name = self._locks[len(self._tickets)]
-                self._tickets.append(LockTicket(self._run.runs.state / "locks", name, self._run.folder.id))
-                continue
-            ticket = self._tickets[-1]
-            if (self._behaviour or "runLatest") == "runLatest" and ticket.is_overtaken():
+                self._waiting = LockTicket(self._run.runs.state / "locks", name, self._run.folder.id)
+                self._was_first = self._waiting.is_mine()
+            ticket = self._waiting
+            # Asked first: a run that has waited is overtaken also where the lock has just become free.
+            if not self._was_first and (self._behaviour or "runLatest") == "runLatest" and ticket.is_overtaken():
                 return Verdict("shut", f"a newer run waits for {ticket.name} too, and lockBehavior is runLatest", "Canceled")
-            return Verdict("lock", f"waits for {ticket.name}, which run {ticket.holder()} has")
+            if not ticket.is_mine():
+                return Verdict("lock", f"waits for {ticket.name}, which run {ticket.holder()} has")
+            self._tickets.append(ticket)
+            self._waiting = None
         return Verdict("open")
 
     def release(self) -> None:
         """Let other runs go on."""
-        for ticket in self._tickets:
+        for ticket in [*self._tickets, *([self._waiting] if self._waiting else [])]:
             ticket.release()
-        self._tickets = []
+        self._tickets, self._waiting = [], None

@@ -194,6 +194,8 @@ class JobRun:
         for key, text in own.items():
             if name == "deploy":
                 self.outputs[f"{self.job.name}.{key}"] = text
+            if self.job.deployment and self.job.deployment.resource:
+                self.outputs[f"{name}_{self.job.deployment.resource}.{key}"] = text
             self.outputs[f"{name}.{key}"] = text
         return outcome
 
@@ -246,7 +248,7 @@ class JobRun:
             self._prepare(hook, again=bool(resumable))
             views = [view for view in self.view.children if not hook or view.name.startswith(f"{hook}.")]
             for number, (step, view) in enumerate(zip(steps, views, strict=True)):
-                if number < len(resumable):
+                if number < len(resumable) and step.task != "checkout":  # Files may have been mended since.
                     self._take_over(step, view, resumable[number])
                     done.append(resumable[number])
                     continue
@@ -255,7 +257,7 @@ class JobRun:
                 outcome = current.execute()
                 self._count(outcome)
                 done.append({"signature": signature(step), "outcome": outcome, "seconds": round(view.seconds, 3), "set": current.set_here,
-                             "paths": current.paths_here, "secret": current.secret_here, "checkout": step.task == "checkout"})  # fmt: skip
+                             "paths": current.paths_here, "secret": current.secret_here})  # fmt: skip
                 write_json(path, done)
                 self.cancel_time_is_over()
             if self.outcome in _GOOD and not self.canceled:
@@ -295,9 +297,6 @@ class JobRun:
             self.set_variable(step.name, one["name"], one["text"], secret=one["secret"], output=one["output"], readonly=one["readonly"])
         for folder in record["paths"]:
             self.prepend_path(folder)
-        if record["checkout"] and self.checkouts == 1 and (given := step.inputs.get("path")):
-            for name in ("Build.SourcesDirectory", "System.DefaultWorkingDirectory", "Build.Repository.LocalPath"):
-                self.variables.set(name, str(self.folders.workspace / given), readonly=True)
         if record["outcome"] == "SucceededWithIssues":
             self.outcome = "SucceededWithIssues"
         view.reused = True
@@ -308,5 +307,6 @@ class JobRun:
         written = self.run.evaluated(text, self.variables)
         number = try_number(written) if written.strip() else None
         if written.strip() and (number is None or number < 0):
-            self.view.issues.append({"type": "error", "message": f"{key}: found {written!r}; allowed: minutes; taken: {default:g}"})
+            message = f"{key}: found {self.run.masker.mask(written)!r}; allowed: minutes; taken: {default:g}"
+            self.view.issues.append({"type": "error", "message": message})
         return default if number is None else float(number)

@@ -12,8 +12,9 @@ _ESCAPES: Final = (("%3B", ";"), ("%0D", "\r"), ("%0A", "\n"), ("%5D", "]"), ("%
 
 @dataclass(frozen=True)
 class LoggingCommand:
-    """A command that stands in a line. `name` is in small letters, property names too."""
+    """A command that stands in a line. `name` is in small letters, property names too; `written` is the name as it stands there."""
 
+    written: str
     name: str
     properties: dict[str, str]
     text: str
@@ -80,7 +81,7 @@ def parse_command(line: str) -> LoggingCommand | None:
         if sign:
             properties[name.strip().lower()] = _unescaped(value)
     name = match[1].lower()
-    return LoggingCommand(ALIASES.get(name, name), properties, _unescaped(match[3]))
+    return LoggingCommand(match[1], ALIASES.get(name, name), properties, _unescaped(match[3]))
 
 
 def _unescaped(text: str) -> str:

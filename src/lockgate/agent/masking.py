@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import threading
 import urllib.parse
-from typing import Final
+from typing import Any, Final
 
 MASK: Final = "***"
-_HELD: Final = 4
+_HELD: Final = 2
 """So many of a secret's first characters at the end of a line make the line wait for the next one."""
+_MOST_HELD: Final = 200
 
 
 class Masker:
@@ -19,9 +19,7 @@ class Masker:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._secrets: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
-        self._broken: re.Pattern[str] | None = None
+        self._secrets: tuple[str, ...] = ()
 
     def add(self, secret: str) -> None:
         """Hide a value from now on, its single lines and its usual encodings too. Empty ones are nothing to hide."""
@@ -29,29 +27,64 @@ class Masker:
         for form in (secret, secret.strip()):
             forms |= {base64.b64encode(form.encode()).decode(), json.dumps(form)[1:-1], urllib.parse.quote(form, safe="")}
         with self._lock:
-            self._secrets |= {form for form in forms if form.strip()}
-            ordered = sorted(self._secrets, key=lambda form: (-len(form), form))
-            if ordered:
-                self._pattern = re.compile("|".join(re.escape(form) for form in ordered))
-                self._broken = re.compile("|".join(r"\n?".join(re.escape(c) for c in form) for form in ordered if "\n" not in form))
+            self._secrets = tuple(sorted({*self._secrets, *(form for form in forms if form.strip())}))
 
     def mask(self, text: str) -> str:
-        """A text without the secrets."""
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        """A text without the secrets; what they leave between them is nothing, so that overlapping ones leave no rest."""
+        spans = [
+            (at, at + len(secret))
+            for secret in self._secrets
+            if secret in text
+            for at in range(len(text) - len(secret) + 1)
+            if text.startswith(secret, at)
+        ]
+        return _without(text, spans) if spans else text
 
     def mask_broken(self, text: str) -> str:
         """Lines without the secrets, also those that a line's end divides."""
-        return self._broken.sub(lambda match: "\n".join([MASK] * (match[0].count("\n") + 1)), text) if self._broken else text
+        places = [index for index, sign in enumerate(text) if sign != "\n"]
+        joined = text.replace("\n", "")
+        spans = [
+            (places[at], places[at + len(secret) - 1] + 1)
+            for secret in (secret.replace("\n", "") for secret in self._secrets)
+            if secret and secret in joined
+            for at in range(len(joined) - len(secret) + 1)
+            if joined.startswith(secret, at)
+        ]
+        return _without(text, spans) if spans else text
+
+    def mask_all(self, value: Any) -> Any:
+        """Lists and mappings without the secrets."""
+        if isinstance(value, str):
+            return self.mask(value)
+        if isinstance(value, dict):
+            return {self.mask(str(key)): self.mask_all(item) for key, item in value.items()}
+        return [self.mask_all(item) for item in value] if isinstance(value, (list, tuple)) else value
 
     def begins_secret(self, tail: str) -> bool:
         """Whether a text ends with what could be a secret's beginning."""
-        with self._lock:
-            return any(
-                tail.endswith(secret[:length])
-                for secret in self._secrets
-                for length in range(min(len(secret) - 1, len(tail)), min(_HELD, len(secret) - 1) - 1, -1)
-                if length > 0
-            )
+        return any(
+            tail.endswith(secret[:length])
+            for secret in self._secrets
+            for length in range(min(len(secret) - 1, len(tail)), min(_HELD, len(secret) - 1) - 1, -1)
+            if length > 0
+        )
+
+
+def _without(text: str, spans: list[tuple[int, int]]) -> str:
+    """A text with spans replaced, those that touch as one; line ends within them stay."""
+    spans.sort()
+    merged = [list(spans[0])]
+    for begin, end in spans[1:]:
+        if begin <= merged[-1][1]:
+            merged[-1][1] = max(merged[-1][1], end)
+        else:
+            merged.append([begin, end])
+    parts, at = [], 0
+    for begin, end in merged:
+        parts += [text[at:begin], "\n".join([MASK] * (text.count("\n", begin, end) + 1))]
+        at = end
+    return "".join([*parts, text[at:]])
 
 
 class MaskedLines:
@@ -66,11 +99,9 @@ class MaskedLines:
         if not self._held and not self._masker.begins_secret(line):
             return [self._masker.mask(line)]
         self._held.append(line)
-        masked = self._masker.mask_broken("\n".join(self._held))
-        if self._masker.begins_secret("".join(self._held)) and len(self._held) < 200:
+        if self._masker.begins_secret("".join(self._held)) and len(self._held) < _MOST_HELD:
             return []
-        self._held = []
-        return masked.split("\n")
+        return self.end()
 
     def end(self) -> list[str]:
         """What was held back."""

@@ -38,6 +38,9 @@ from lockgate.pipelines.pipeline_file import Request
 from lockgate.pipelines.task_specification import TaskCatalog, TaskSpecification
 from lockgate.processes import end_marked
 
+_RECORD_EVERY = 0.2
+"""Seconds between two writings of run.json."""
+
 
 @dataclass
 class Options:
@@ -124,6 +127,7 @@ class Run:
         )
         self.variables = Variables()
         self._written = 0.0
+        self._behind = False
         self._asked_here: str | None = None
 
     # What jobs and steps ask --------------------------------------------------------------------------------------------
@@ -134,8 +138,7 @@ class Run:
             view.status = status
             view.detail = self.masker.mask(detail)
             self._watcher.change(view)
-            if view.kind != "step":
-                self._write_record()
+            self._write_record()
 
     def line(self, view: View, text: str) -> None:
         """A step has printed a line, masked."""
@@ -160,8 +163,8 @@ class Run:
     def add_tag(self, tag: str) -> None:
         """Tag the run."""
         with self._lock:
-            if tag not in self.tags:
-                self.tags.append(tag)
+            if (masked := self.masker.mask(tag)) not in self.tags:
+                self.tags.append(masked)
             self._write_record()
 
     def keep_variables(self, key: str, variables: Variables) -> None:
@@ -206,6 +209,8 @@ class Run:
         """Time has passed."""
         with self._lock:
             self._watcher.tick(self.view)
+            if self._behind:
+                self._write_record()
 
     def answer_at_once(self, what: str) -> None:
         """Answer a question with --yes, or ask the person at the terminal."""
@@ -250,7 +255,10 @@ class Run:
             self.view.begun = time.monotonic()
             schedule: Schedule | None = None
             try:
-                self._begin()
+                try:
+                    self._begin()
+                except StateError as error:
+                    raise StateError(self.masker.mask(str(error))) from None
                 schedule = Schedule(self)
                 self._watcher.begin(self.view)
                 for note in self.pipeline.notes:
@@ -298,37 +306,44 @@ class Run:
 
     # What is kept ----------------------------------------------------------------------------------------------------------
 
+    def _open(self, values: Mapping[str, str]) -> dict[str, str]:
+        """The values without a secret in them. The others are kept nowhere, and have to be given again."""
+        return {name: text for name, text in values.items() if self.masker.mask(text) == text}
+
     def _write_record(self, *, done: bool = False) -> None:
         """Write run.json: at most five times a second while it goes on."""
         with self._lock:
             now = time.monotonic()
-            if not done and now - self._written < 0.2 and self.view.children and self.view.children[0].status != "waiting":
-                return
+            self._behind = not done and now - self._written < _RECORD_EVERY
+            if self._behind:
+                return  # `tick` writes it soon.
             self._written = now
             own = {one.name: self.variables.get(one.name) or "" for one in self.pipeline.variables if not one.secret}
             view = self.view.to_dict()
             write_json(
                 self.folder.path / "run.json",
-                {
-                    "id": self.folder.id,
-                    "pipeline": self.name,
-                    "definition": self._request.predefined.get("System.DefinitionId", ""),
-                    "file": self.pipeline.file,
-                    "number": self.number,
-                    "attempt": self.attempt,
-                    "reason": self._request.predefined.get("Build.Reason", ""),
-                    "requestedFor": self._request.predefined.get("Build.RequestedFor", ""),
-                    "sourceBranch": self._request.predefined.get("Build.SourceBranch", ""),
-                    "sourceVersion": self._commit.sha,
-                    "parameters": self.pipeline.parameters,
-                    "given": {"parameters": dict(self._request.parameters), "variables": dict(self._request.variables)},
-                    "variables": {name: text for name, text in own.items() if self.masker.mask(text) == text},
-                    "resources": {alias: run.id for alias, run in self.resources.items()},
-                    "started": self._started_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                    "ended": approvals.now() if done else "",
-                    "result": self.view.status if done else "",
-                    "tags": self.tags,
-                    "seconds": view["seconds"],
-                    "stages": view["stages"],
-                },
+                self.masker.mask_all(
+                    {
+                        "id": self.folder.id,
+                        "pipeline": self.name,
+                        "definition": self._request.predefined.get("System.DefinitionId", ""),
+                        "file": self.pipeline.file,
+                        "number": self.number,
+                        "attempt": self.attempt,
+                        "reason": self._request.predefined.get("Build.Reason", ""),
+                        "requestedFor": self._request.predefined.get("Build.RequestedFor", ""),
+                        "sourceBranch": self._request.predefined.get("Build.SourceBranch", ""),
+                        "sourceVersion": self._commit.sha,
+                        "parameters": self.pipeline.parameters,
+                        "given": {"parameters": self._open(self._request.parameters), "variables": self._open(self._request.variables)},
+                        "variables": self._open(own),
+                        "resources": {alias: run.id for alias, run in self.resources.items()},
+                        "started": self._started_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                        "ended": approvals.now() if done else "",
+                        "result": self.view.status if done else "",
+                        "tags": self.tags,
+                        "seconds": view["seconds"],
+                        "stages": view["stages"],
+                    }
+                ),
             )

@@ -53,6 +53,8 @@ class _StageState:
     phase: Literal["waiting", "gates", "running", "ended"] = "waiting"
     outcome: Outcome | None = None
     gates: Gates | None = None
+    after_cancel: bool = False
+    """Whether it was begun although the run was cancelled, since its condition wants it so."""
 
 
 class Schedule:
@@ -170,6 +172,7 @@ class Schedule:
                 state, "Canceled" if self._run.canceled else "Skipped", self._reason(stage.condition, outcomes, state.variables)
             )
             return True
+        state.after_cancel = self._run.canceled
         state.gates = Gates(self._run, stage)
         state.phase = "gates"
         return True
@@ -250,7 +253,8 @@ class Schedule:
             self._run.scopes.set_block(variables, job.job.variables, contexts)
             for name, text in self._names_of(job.job).items():
                 variables.set(name, text, readonly=True)
-            true = holds(job.job.condition, Dependencies(outcomes, self._run.canceled), variables.expanded().values, contexts)
+            canceled = self._run.canceled and not state.after_cancel
+            true = holds(job.job.condition, Dependencies(outcomes, canceled), variables.expanded().values, contexts)
             legs = self._legs(job.job, variables, contexts) if true and not self._run.hurry else {}
         except (ExpressionError, StateError, ValueError) as error:
             self._end_job(job, "Abandoned", f"it can't be started: {error}")
@@ -270,6 +274,7 @@ class Schedule:
 
     def _names_of(self, job: Job) -> dict[str, str]:
         found = {
+            "Build.BuildNumber": self._run.number,
             "Agent.JobName": job.name,
             "System.JobName": job.name,
             "System.JobDisplayName": job.title,
@@ -345,7 +350,10 @@ class Schedule:
         return [signature(step) for _, steps in phases(job.job, self._run.resources_with_artifacts()) for step in steps]
 
     def _keep_job(self, state: _StageState, job: _JobState) -> None:
-        secret = any(leg.variables.values[key].secret for leg in job.legs for key in leg.outputs if key in leg.variables.values)
+        # What holds a secret is kept nowhere, so the job is done again when the run is resumed.
+        secret = any(
+            leg.variables.is_secret(key) or self._run.masker.mask(text) != text for leg in job.legs for key, text in leg.outputs.items()
+        )
         kept = {"outcome": job.outcome, "signature": self._signature(job), "secret": secret, "outputs": {} if secret else dict(job.outputs)}
         write_json(self._job_file(state, job), kept)
 

@@ -38,12 +38,15 @@ class Sources:
         with self._lock:
             snapshot = self._folder / alias.lower()
             if not snapshot.exists():
+                self._folder.mkdir(parents=True, exist_ok=True)
                 beside = self._folder / f".{alias.lower()}.part"
                 shutil.rmtree(beside, ignore_errors=True)
                 beside.mkdir(parents=True)
                 _copy_tree(origin, beside)
                 beside.replace(snapshot)
         target.mkdir(parents=True, exist_ok=True)
+        for name in self._gone(alias.lower(), snapshot):
+            (target / name).unlink(missing_ok=True)
         commit = commit_of(origin)
         if commit.sha and not (target / ".git").exists():
             _own_repository(origin, commit.sha, target)
@@ -56,7 +59,16 @@ class Sources:
 
     def forget(self) -> None:
         """Copy anew at the next checkout: the run goes on with the files as they are then."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        for snapshot in self._folder.glob("[!.]*") if self._folder.is_dir() else ():
+            before = self._folder / f".{snapshot.name}.before"
+            shutil.rmtree(before, ignore_errors=True)
+            snapshot.rename(before)
+
+    def _gone(self, alias: str, snapshot: Path) -> list[str]:
+        """Files that an earlier attempt of the run checked out and that are not there any more."""
+        before = self._folder / f".{alias}.before"
+        files = [path.relative_to(before) for path in before.rglob("*") if path.is_symlink() or path.is_file()] if before.is_dir() else []
+        return [str(name) for name in files if not os.path.lexists(snapshot / name)]
 
 
 def _own_repository(origin: Path, sha: str, target: Path) -> None:
@@ -69,6 +81,9 @@ def _own_repository(origin: Path, sha: str, target: Path) -> None:
     shallow = Path(common) / "shallow"
     if shallow.exists():
         shutil.copyfile(shallow, target / ".git" / "shallow")
+    refs = git(origin, "for-each-ref", "--format=%(objectname) %(refname)", "refs/tags", "refs/heads").stdout
+    # As after a fetch: tags, and the branches of origin.
+    (target / ".git" / "packed-refs").write_text(refs.replace(" refs/heads/", " refs/remotes/origin/"), encoding="utf-8")
     git(target, "update-ref", "--no-deref", "HEAD", sha)
     git(target, "remote", "add", "origin", str(origin))
 

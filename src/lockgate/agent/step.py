@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _GRACE: Final = 5.0
 _POLL: Final = 0.05
 _ISSUES: Final = 10
-"""Errors and warnings that are kept of a step."""
+"""Errors that are kept of a step, and warnings."""
 
 
 class _StoppedError(Exception):
@@ -68,6 +68,11 @@ class StepRun:
     def run_folder(self) -> RunFolder:
         """See `StepHost`."""
         return self.job.run.folder
+
+    @property
+    def resuming(self) -> bool:
+        """See `StepHost`."""
+        return self.job.run.resuming
 
     def mask(self, text: str) -> str:
         """See `StepHost`."""
@@ -126,15 +131,19 @@ class StepRun:
 
     def set_variable(self, name: str, text: str, *, secret: bool = False, output: bool = False, readonly: bool = False) -> None:
         """See `StepHost`."""
+        secret = secret or self.job.variables.is_secret(name)
         if secret:
             self.job.run.masker.add(text)
-            self.secret_here = True
-        self.set_here.append({"name": name, "text": "" if secret else text, "secret": secret, "output": output, "readonly": readonly})
+        # What holds a secret is kept nowhere, so the step is done again when the run is resumed.
+        hidden = secret or self.mask(text) != text
+        self.secret_here = self.secret_here or hidden
+        self.set_here.append({"name": name, "text": "" if hidden else text, "secret": secret, "output": output, "readonly": readonly})
         self.job.set_variable(self.step.name, name, text, secret=secret, output=output, readonly=readonly)
 
     def prepend_path(self, folder: Path) -> None:
         """See `StepHost`."""
-        self.paths_here.append(str(folder))
+        self.secret_here = self.secret_here or self.mask(str(folder)) != str(folder)
+        self.paths_here.append(self.mask(str(folder)))
         self.job.prepend_path(str(folder))
 
     def at_job_end(self, action: Callable[[], None]) -> None:
@@ -155,6 +164,7 @@ class StepRun:
     def ask(self, instructions: str, timeout_minutes: float) -> bool:
         """See `StepHost`."""
         what = f"{'.'.join(self.view.path())} ({self.step.title})"
+        what = self.mask(what)
         approvals.ask(self.run_folder, what, self.mask(instructions))
         self.job.run.change(self.view, "approval", f"waits for an answer: lockgate approve {self.run_folder.id}")
         until = time.monotonic() + timeout_minutes * 60
@@ -183,7 +193,7 @@ class StepRun:
             run.change(self.view, "Skipped", reason)
             return "Skipped"
         self.view.begun = time.monotonic()
-        self.view.title = self.job.expand(self.step.title)
+        self.view.title = self.mask(self.job.expand(self.step.title))
         run.change(self.view, "running", "")
         outcome: Outcome = "Failed"
         detail = ""
@@ -197,7 +207,7 @@ class StepRun:
             try:
                 self.wait(pause)
             except _StoppedError:
-                outcome = "Canceled"
+                outcome, detail = "Canceled", "cancelled while it waited for its next try"
                 break
         if outcome == "Failed" and is_true(self.job.expand(self.step.continue_on_error)):
             return self._finish("SucceededWithIssues", f"{detail}; goes on, as continueOnError says")
@@ -286,7 +296,7 @@ class StepRun:
         """What macros came to is checked here; the rest was when the file was read."""
         for one in known:
             text = inputs[one.name]
-            if one.required and not text:
+            if one.required and not text and not one.may_be_empty:
                 raise TaskError(f"{one.name} is empty; it is {one.help}")
             if one.allowed and text and text.lower() not in {word.lower() for word in one.allowed}:
                 raise TaskError(f"{one.name}: found {text!r}; allowed: {', '.join(one.allowed)}")
@@ -347,5 +357,5 @@ class StepRun:
         place = {
             name: text for name, text in (properties or {}).items() if name in ("sourcepath", "linenumber", "columnnumber", "code") and text
         }
-        if len(self.view.issues) < _ISSUES:
+        if sum(1 for issue in self.view.issues if issue["type"] == kind) < _ISSUES:
             self.view.issues.append({"type": kind, "message": self.mask(message), **{k: self.mask(v) for k, v in place.items()}})

@@ -61,6 +61,10 @@ class StepHost(Protocol):
     def values(self) -> Mapping[str, Any]:
         """All variables, macros replaced."""
 
+    @property
+    def resuming(self) -> bool:
+        """Whether this is a further attempt of the run."""
+
     def mask(self, text: str) -> str:
         """A text without the secrets."""
 

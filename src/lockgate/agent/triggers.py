@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lockgate.agent.runs import RunFolder, Runs
-from lockgate.errors import StateError
+from lockgate.errors import StateError, UsageError
+from lockgate.pipelines.mistakes import suggestion
 from lockgate.pipelines.model import Filter, Pipeline, PipelineResource, PipelineTrigger
 
 _COMPLETED = ("Succeeded", "SucceededWithIssues")
@@ -52,7 +53,17 @@ def resolve(pipeline: Pipeline, runs: Runs, chosen: Mapping[str, int]) -> dict[s
 
     Raises:
         StateError: there is none.
+        UsageError: a run was chosen that is of no or of another resource.
     """
+    declared = {resource.alias.lower(): resource for resource in pipeline.pipelines}
+    for alias, number in chosen.items():
+        if alias not in declared:
+            raise UsageError(
+                f"--resource {alias}={number}: there is no such pipeline resource; {suggestion(alias, [r.alias for r in pipeline.pipelines])}"
+            )
+        source = str(runs.find(number).record.get("pipeline", ""))
+        if source.lower() != declared[alias].source.lower():
+            raise UsageError(f"--resource {alias}={number}: run {number} is of {source!r}; allowed: a run of {declared[alias].source!r}")
     found: dict[str, RunFolder] = {}
     for resource in pipeline.pipelines:
         alias = resource.alias.lower()

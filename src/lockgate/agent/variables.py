@@ -42,6 +42,11 @@ class Variables:
         found: Value | None = self.values.get(name)
         return None if found is None else found.text
 
+    def is_secret(self, name: str) -> bool:
+        """Whether its value has to be hidden."""
+        found: Value | None = self.values.get(name)
+        return bool(found and found.secret)
+
     def is_readonly(self, name: str) -> bool:
         """Whether a step may not change it."""
         found: Value | None = self.values.get(name)

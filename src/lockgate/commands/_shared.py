@@ -122,7 +122,7 @@ def make_request(args: argparse.Namespace, root: Path, file: Path, *, reason: st
     from dataclasses import replace
 
     from lockgate.agent.git import commit_of
-    from lockgate.agent.predefined import of_run
+    from lockgate.agent.predefined import VARIABLES, of_run
     from lockgate.pipelines.groups import load_groups
     from lockgate.pipelines.pipeline_file import Request
 
@@ -135,6 +135,10 @@ def make_request(args: argparse.Namespace, root: Path, file: Path, *, reason: st
             raise UsageError(f"--repo {name}={folder}: there is no folder {folder}")
     predefined = of_run(root, pipeline_name(file), commit, reason)
     variables = pairs("-v", args.variables)
+    fixed = {variable.name.lower(): variable.name for variable in VARIABLES} | {name.lower(): name for name in predefined}
+    for name in variables:
+        if name.lower() in fixed and name.lower() != "system.debug":
+            raise UsageError(f"-v {name}: {fixed[name.lower()]} is set by the system; allowed: names of your own, and System.Debug")
     if debug := next((text for name, text in variables.items() if name.lower() == "system.debug"), None):
         predefined["System.Debug"] = debug
     request = Request(

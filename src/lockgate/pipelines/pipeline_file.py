@@ -118,6 +118,7 @@ class _Reader:
             allowed = f"allowed: exactly one of {', '.join(BODIES)}"
             context.fail(root, f"found {' and '.join(kinds) or 'nothing to run'} in a pipeline; {allowed}")
         self._resources.read(fields)
+        self._check_given_repositories()
         pipeline.variables, context = read_variables(fields.field("variables"), context, root=True)
         self._check_given_variables(pipeline.variables)
         self._heading(fields, pipeline)
@@ -143,7 +144,7 @@ class _Reader:
             kind = next((parameter.type for parameter in declared if parameter.name.lower() == name.lower()), "")
             if not kind:
                 self._world.mistakes.add(
-                    Mistake(Place(f"-p {name}"), f"there is no parameter {name!r}; {suggestion(name, names, 'declared')}")
+                    Mistake(Place(f"-p {name}", 0, 0), f"there is no parameter {name!r}; {suggestion(name, names, 'declared')}")
                 )
                 continue
             value: Node = Scalar(text, text, (1, 1, max(1, len(source.lines))), source)
@@ -167,6 +168,13 @@ class _Reader:
         check_expressions(root, inner, declared if typed else None)
         return inner
 
+    def _check_given_repositories(self) -> None:
+        known = [*self._world.repositories]
+        for name, folder in self._request.repositories.items() if not self._world.alone else ():
+            if name.lower() not in {alias.lower() for alias in known}:
+                message = f"the pipeline declares no repository {name!r}; {suggestion(name, known, 'declared')}"
+                self._world.mistakes.add(Mistake(Place(f"--repo {name}={folder}", 0, 0), message))
+
     def _check_given_variables(self, variables: list[Variable]) -> None:
         own = {variable.name.lower(): variable for variable in variables if not variable.group}
         for name in self._request.variables:
@@ -175,7 +183,7 @@ class _Reader:
                 message = (
                     f"the pipeline sets {name!r} itself, at {place}, and Azure lets that count; change it there, or make it a parameter"
                 )
-                self._world.mistakes.add(Mistake(Place(f"-v {name}"), message))
+                self._world.mistakes.add(Mistake(Place(f"-v {name}", 0, 0), message))
 
     def _heading(self, fields: Fields, pipeline: Pipeline) -> None:
         pipeline.number_format = fields.text("name") or pipeline.number_format

@@ -21,11 +21,16 @@ def publish(host: StepHost, source: Path, name: str, *, again: bool = False) -> 
     Raises:
         TaskError: there is no such file, or the artifact is there already.
     """
+    name = host.mask(name)
     if not name or _FORBIDDEN.search(name) or name in (".", ".."):
         raise TaskError(f'artifact: found the name {name!r}; allowed: a name without " : < > | * ? / \\')
     if not source.exists():
         raise TaskError(f"there is no file or folder {source} to publish; correct the path")
     target = host.run_folder.artifact(name)
+    publisher = host.run_folder.path / "state" / "artifacts" / name
+    job = str(host.values.get("System.JobId", ""))
+    if target.exists() and host.resuming and publisher.is_file() and publisher.read_text(encoding="utf-8") == job:
+        shutil.rmtree(target)  # The job published it in an earlier attempt of the run, and does it again.
     if target.exists() and not again:
         raise TaskError(f"this run has an artifact {name!r} already; choose another name")
     beside = target.with_name(f".{name}.part")
@@ -40,6 +45,8 @@ def publish(host: StepHost, source: Path, name: str, *, again: bool = False) -> 
         shutil.copytree(beside, target, dirs_exist_ok=True)
         shutil.rmtree(beside)
     else:
+        publisher.parent.mkdir(parents=True, exist_ok=True)
+        publisher.write_text(job, encoding="utf-8")
         beside.replace(target)
     host.say(f"artifact {name}: {sum(1 for path in target.rglob('*') if path.is_file())} files")
 

@@ -16,13 +16,16 @@ _ASK = "import platform, sys; print(sys.executable); print(platform.python_versi
 
 
 def _candidates(minor: str | None, search: str | None) -> list[str]:
-    """Names to look for, the likeliest first; the Python that runs Lockgate is one too."""
-    named = [f"python3.{minor}"] if minor else []
-    if not minor:
-        named = [sys.executable, "python3", *(f"python3.{number}" for number in range(20, 8, -1))]
-    elif sys.version_info[1] == int(minor):
-        named.insert(0, sys.executable)
-    return [found for name in named if (found := shutil.which(name, path=search))]
+    """Pythons to look at, the likeliest first; the one that runs Lockgate is one too."""
+    names = [sys.executable, "python3", *(f"python3.{number}" for number in range(20, 8, -1))]
+    if minor:
+        names.insert(0, f"python3.{minor}")
+    return list(dict.fromkeys(found for name in names if (found := shutil.which(name, path=search))))
+
+
+def _fits(numbers: list[int], minor: str | None, patch: str | None, *, at_least: bool) -> bool:
+    wanted = [3, *(int(part) for part in (minor, patch) if part)]
+    return numbers[: len(wanted)] >= wanted if at_least else numbers[: len(wanted)] == wanted
 
 
 def _run(host: StepHost) -> None:
@@ -31,18 +34,14 @@ def _run(host: StepHost) -> None:
     if match is None:
         raise TaskError(f"versionSpec: found {wanted!r}; allowed here: 3.x, 3.12, 3.12.1 or >=3.11")
     minor, patch = (part if part and part.isdigit() else None for part in match.groups())
-    at_least = wanted.startswith(">")
     seen: list[str] = []
-    for name in _candidates(None if at_least else minor, host.environment.get("PATH")):
+    for name in _candidates(minor, host.environment.get("PATH")):
         asked = subprocess.run([name, "-c", _ASK], capture_output=True, text=True, check=False, timeout=60)
         if asked.returncode:
             continue
         executable, version = asked.stdout.split("\n")[:2]
-        numbers = [int(part) for part in re.findall(r"\d+", version)[:3]]
         seen.append(version)
-        if (at_least and minor and numbers[1] < int(minor)) or (not at_least and minor and numbers[1] != int(minor)):
-            continue
-        if patch and numbers[2] != int(patch) and not at_least:
+        if not _fits([int(part) for part in re.findall(r"\d+", version)[:3]], minor, patch, at_least=wanted.startswith(">")):
             continue
         host.say(f"Python {version} at {executable}")
         host.set_variable("pythonLocation", str(Path(executable).parent), output=True)
