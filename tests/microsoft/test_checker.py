@@ -167,3 +167,19 @@ def test_versions_are_exact_and_no_address_is_locked():
         assert lock["packages"][f"node_modules/{name}"]["version"] == version
     assert all("integrity" in entry and "resolved" not in entry for name, entry in lock["packages"].items() if name)
     assert not any("registry." in path.read_text() for path in folder.iterdir() if path.is_file() and path != Path(__file__))
+
+
+NOT_IN_ITS_SCHEMA = {
+    "job-parallel.expected": "maxParallel beside parallel",
+    "step-keys.expected": "target of a task",
+    "step-target-restricted.expected": "target of a task",
+    "task-results.expected": "PublishCodeCoverageResults@2",
+}
+"""What Azure documents and the checker's schema does not have."""
+
+
+def test_every_expansion_of_ours_is_right_to_it():
+    """`lockgate expand` writes what Microsoft's checker takes."""
+    found = problems(sorted((ROOT / "tests/cases/pipelines/ok").glob("*.expected.yml")))
+    assert len(found) > 150
+    assert {file.stem for file, messages in found.items() if messages} == set(NOT_IN_ITS_SCHEMA)
