@@ -20,6 +20,7 @@ _COMMANDS: Final = {
     "check": "find every mistake in Azure Pipelines and Azure ML files, and run nothing",
     "approve": "let a run go on that waits for an approval",
     "reject": "end a run that waits for an approval",
+    "az": "the desk's Azure CLI: `lockgate az ml model list -g GROUP -w WORKSPACE`",
 }
 
 

@@ -118,6 +118,8 @@ def read_source(path: Path, name: str | None = None, largest: int = MAX_BYTES) -
     """
     shown = name or str(path)
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise FileError([Mistake(Place(shown), "is a device or pipe; allowed: a file")])
         with path.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
             data = stream.read(largest + 1)

@@ -75,10 +75,10 @@ def trained(shared):
 def test_a_version_that_a_node_registered_is_in_the_workspace_with_its_bytes(trained):
     desk, outcome, _ = trained
     assert outcome["models"] == [{"name": "flights", "version": "1"}]
-    (row,) = desk.rows("SELECT * FROM models WHERE version = '1'")
+    (row,) = desk.rows("SELECT * FROM assets WHERE version = '1'")
     assert (row["name"], row["job"], row["description"]) == ("flights", outcome["name"], "a test's")
     assert json.loads(row["tags"]) == {"task": "regression"}
-    assert Path(row["path"]).is_relative_to(desk.folder / ".lockgate/workspaces/dev/models")
+    assert Path(row["path"]).is_relative_to(desk.folder / ".lockgate/workspaces/dev/model")
     assert Path(row["path"], "MLmodel").read_text() == "first"
 
 
@@ -135,10 +135,10 @@ def test_versions_count_up_and_the_same_version_never_gets_other_bytes(trained):
     refused = desk.run("train.yml", "--set", "inputs.text=third", "--set", "inputs.mode=again")
     assert refused.returncode == 1
     assert (
-        "── register failed: a model that it registered could not be taken in: A model with this name and version already exists: flights:1."
+        "── register failed: a model that it registered could not be taken in: A model with this name and version already exists. If you are trying to create a new model, use a different name or version."
         in (refused.stderr)
     )
-    kept = {row["version"]: Path(row["path"], "MLmodel").read_text() for row in desk.rows("SELECT * FROM models")}
+    kept = {row["version"]: Path(row["path"], "MLmodel").read_text() for row in desk.rows("SELECT * FROM assets")}
     assert kept == {"1": "first", "2": "second"}
     with closing(sqlite3.connect(desk.folder / ".lockgate/mlflow/mlflow.db")) as connection:
         statuses = dict(connection.execute("SELECT name, status FROM runs ORDER BY start_time").fetchall())

@@ -39,7 +39,7 @@ class Team:
         az.write_text(AZ)
         az.chmod(0o755)
         self.calls = folder / "calls.txt"
-        self.environment = {**os.environ, "PATH": f"{az.parent}{os.pathsep}{os.environ['PATH']}", "AZ_CALLS": str(self.calls)}
+        self.environment = {**os.environ, "LOCKGATE_AZ": str(az.parent), "AZ_CALLS": str(self.calls)}
 
     @staticmethod
     def git(folder: Path, *words: str) -> None:
@@ -75,7 +75,7 @@ def test_without_the_other_repository_it_says_how_to_name_it(team):
         [sys.executable, "-m", "lockgate", "plan", "mlops-pipelines/dev-model-training.yml"],
         cwd=team.project, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    assert done.returncode == 2
+    assert done.returncode == 3
     assert "repository 'mlops-templates' is not on this machine; say where it is: --repo mlops-templates=FOLDER" in done.stderr
 
 

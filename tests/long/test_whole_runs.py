@@ -67,7 +67,7 @@ def test_the_registered_model_passes_the_stage_test_by_its_own_recipe(trained) -
     decision = json.loads((Path(outputs["evaluate"]["evaluation"]) / "decision.json").read_text())
     assert decision["verdict"] == "passed"
     assert "drift" in {check["name"] for check in decision["checks"]}
-    model = folder / ".lockgate/workspaces/dev/models/flight-delay/1"
+    model = folder / ".lockgate/workspaces/dev/model/flight-delay/1"
     assert (Path(outputs["stageprep"]["recipe"]) / "recipe.json").read_bytes() == (model / "recipe.json").read_bytes()
 
 
@@ -99,7 +99,7 @@ def test_a_refused_model_is_reported_and_not_registered(trained) -> None:
     assert "REFUSED: the model is not registered" in done.stdout
     assert "✘ rmse is" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
-    models = folder / ".lockgate/workspaces/dev/models/flight-delay"
+    models = folder / ".lockgate/workspaces/dev/model/flight-delay"
     assert {path.name for path in models.iterdir()} <= {"1", "2"}
 
 

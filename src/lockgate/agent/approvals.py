@@ -23,6 +23,15 @@ def _file(run: RunFolder, what: str) -> Path:
     return run.path / "approvals" / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', what)}.json"
 
 
+def ask_again(run: RunFolder, attempt: int) -> None:
+    """What was rejected is asked again in a further attempt of a run, as in Azure; the answer of the one before is kept beside."""
+    for path in (run.path / "approvals").glob("[!.]*.json"):
+        if (read_json(path) or {}).get("state") == "rejected":
+            beside = run.path / f"approvals-of-attempt-{attempt - 1}"
+            beside.mkdir(exist_ok=True)
+            path.rename(beside / path.name)
+
+
 def ask(run: RunFolder, what: str, instructions: str) -> None:
     """Record that an answer is waited for. An answer that is there already stays."""
     if read_json(_file(run, what)) is None:

@@ -58,7 +58,7 @@ class Lines:
 
     def begin(self, view: View) -> None:
         """See `Watcher`."""
-        self._say(f"run {view.name} of {view.title}: {len(view.children)} stages")
+        self._say(f"run {view.name} of {view.title}: {len(view.children)} stage{'' if len(view.children) == 1 else 's'}")
 
     def note(self, text: str) -> None:
         """See `Watcher`."""

@@ -114,7 +114,7 @@ class JobRun:
         """What a step's processes get: this process's environment, the step's `env`, and all variables that are not secret."""
         outer = self.run.outer_environment
         path = os.pathsep.join([*self._paths, *self.run.first_on_path, str(Path(sys.executable).parent), outer.get("PATH", os.defpath)])
-        marks = {"LOCKGATE_RUN": f"{self.run.mark}", "LOCKGATE_JOB": f"{self.run.mark}.{self.key}"}
+        marks = {"LOCKGATE_RUN": self.run.mark, "LOCKGATE_JOB": f"{self.run.mark}.{self.key}", "LOCKGATE_ROOT": str(self.run.root)}
         return {**outer, "PATH": path, **own, **expanded.environment(), **marks}
 
     def set_variable(self, step: str, name: str, text: str, *, secret: bool, output: bool, readonly: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import threading
 import urllib.parse
 from typing import Any, Final
@@ -20,6 +21,9 @@ class Masker:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._secrets: tuple[str, ...] = ()
+        self._any: re.Pattern[str] | None = None
+        self._beginnings: frozenset[str] = frozenset()
+        self._longest = 0
 
     def add(self, secret: str) -> None:
         """Hide a value from now on, its single lines and its usual encodings too. Empty ones are nothing to hide."""
@@ -27,10 +31,19 @@ class Masker:
         for form in (secret, secret.strip()):
             forms |= {base64.b64encode(form.encode()).decode(), json.dumps(form)[1:-1], urllib.parse.quote(form, safe="")}
         with self._lock:
-            self._secrets = tuple(sorted({*self._secrets, *(form for form in forms if form.strip())}))
+            secrets = tuple(sorted({*self._secrets, *(form for form in forms if form.strip())}))
+            # What is asked of every line has to be quick: one look for any of them, and one for their beginnings.
+            self._any = re.compile("|".join(re.escape(secret) for secret in secrets)) if secrets else None
+            self._beginnings = frozenset(
+                secret[:length] for secret in secrets for length in range(min(_HELD, len(secret) - 1), len(secret)) if length > 0
+            )
+            self._longest = max((len(beginning) for beginning in self._beginnings), default=0)
+            self._secrets = secrets
 
     def mask(self, text: str) -> str:
         """A text without the secrets; what they leave between them is nothing, so that overlapping ones leave no rest."""
+        if self._any is None or self._any.search(text) is None:
+            return text
         spans = [
             (at, at + len(secret))
             for secret in self._secrets
@@ -63,12 +76,7 @@ class Masker:
 
     def begins_secret(self, tail: str) -> bool:
         """Whether a text ends with what could be a secret's beginning."""
-        return any(
-            tail.endswith(secret[:length])
-            for secret in self._secrets
-            for length in range(min(len(secret) - 1, len(tail)), min(_HELD, len(secret) - 1) - 1, -1)
-            if length > 0
-        )
+        return any(tail[-length:] in self._beginnings for length in range(1, min(self._longest, len(tail)) + 1))
 
 
 def _without(text: str, spans: list[tuple[int, int]]) -> str:

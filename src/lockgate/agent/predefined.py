@@ -108,6 +108,8 @@ VARIABLES: Final[tuple[Predefined, ...]] = tuple(
         ("System.TotalJobsInPhase", "how many equal legs there are; jobs with parallel only", False),
         ("System.TimelineId", "the run's id", False),
         ("TF_BUILD", "True", False),
+        ("resources.triggeringAlias", "alias of the pipeline resource whose run started this one; else empty", False),
+        ("resources.triggeringCategory", "pipeline, if a run started this one; else empty", False),
     )
 )
 
@@ -140,6 +142,8 @@ def of_run(root: Path, pipeline: str, commit: Commit, reason: str) -> dict[str, 
         "System.TeamFoundationCollectionUri": COLLECTION,
         "System.TeamProject": root.name,
         "System.TeamProjectId": PROJECT_ID,
+        "resources.triggeringAlias": "",
+        "resources.triggeringCategory": "",
     }
 
 

@@ -175,7 +175,7 @@ class Run:
         }
         with self._lock:
             self._kept_variables[key] = dict(sorted(hidden.items()))
-            write_json(self.folder.path / "variables.json", self._kept_variables)
+            write_json(self.folder.path / "variables.json", self.masker.mask_all(self._kept_variables))
 
     def resources_with_artifacts(self) -> list[str]:
         """Aliases of the pipeline resources, as the file writes them."""
@@ -280,6 +280,7 @@ class Run:
         """Set the variables that all stages begin with, and write the plan."""
         if self.resuming:
             self.sources.forget()
+            approvals.ask_again(self.folder, self.attempt)
             self.tags = list(self._before.get("tags", []))
         variables = self.variables
         for name, text in self.predefined.items():

@@ -20,11 +20,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from lockgate.errors import StateError
-
-STATE: Final = ".lockgate"
+from lockgate.state import STATE_FOLDER, state_folder
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -105,11 +104,11 @@ class Runs:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.state = root / STATE
+        self.state = root / STATE_FOLDER
 
     def create(self) -> RunFolder:
         """A new run's folder. Two processes never get the same."""
-        folder = self.state / "runs"
+        folder = state_folder(self.root) / "runs"
         folder.mkdir(parents=True, exist_ok=True)
         number = max((run.id for run in self.all()), default=0) + 1
         while True:
@@ -143,8 +142,7 @@ class Runs:
 
     def count(self, pipeline: str, prefix: str, seed: int) -> int:
         """The next number of a pipeline's counter."""
-        self.state.mkdir(parents=True, exist_ok=True)
-        path = self.state / "counters.json"
+        path = state_folder(self.root) / "counters.json"
         with (self.state / "counters.lock").open("a") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
             counters = read_json(path) or {}

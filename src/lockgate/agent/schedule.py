@@ -146,6 +146,11 @@ class Schedule:
         chosen = {name.lower() for name in self._run.options.stages}
         return [self._stages[other.name.lower()] for other in before(stage, found) if not chosen or other.name.lower() in chosen]
 
+    def _direct(self, stage: Stage) -> list[_StageState]:
+        """What a stage names in dependsOn: only of these it sees results and outputs."""
+        names = {name.lower() for name in stage.depends_on}
+        return [state for state in self._needed(stage) if state.stage.name.lower() in names]
+
     def _begin_stage(self, state: _StageState) -> bool:
         stage = state.stage
         if self._run.options.stages and stage.name.lower() not in {name.lower() for name in self._run.options.stages}:
@@ -156,11 +161,11 @@ class Schedule:
             return False
         outcomes: dict[str, Outcome] = {other.stage.name: other.outcome for other in needed if other.outcome}
         contexts = {
-            "dependencies": self._stage_outputs(needed),
-            "stageDependencies": self._job_outputs(needed),
+            "dependencies": self._stage_outputs(self._direct(stage)),
+            "stageDependencies": self._job_outputs(self._direct(stage)),
         }
         try:
-            self._run.scopes.set_block(state.variables, stage.variables, contexts)
+            self._run.scopes.set_block(state.variables, stage.variables, contexts, counters=True)
             state.variables.set("System.StageName", stage.name, readonly=True)
             state.variables.set("System.StageDisplayName", stage.title, readonly=True)
             true = holds(stage.condition, Dependencies(outcomes, self._run.canceled), state.variables.expanded().values, contexts)
@@ -240,17 +245,24 @@ class Schedule:
         needed = [state.jobs[other.name.lower()] for other in before(job.job, found)]
         if any(other.outcome is None for other in needed):
             return False
+        direct = {name.lower() for name in job.job.depends_on}
         outcomes: dict[str, Outcome] = {other.job.name: other.outcome for other in needed if other.outcome}
         contexts = Names(
             {
-                "dependencies": Names({other.job.name: {"result": other.outcome, "outputs": other.outputs} for other in needed}),
-                "stageDependencies": self._job_outputs(self._needed(state.stage)),
+                "dependencies": Names(
+                    {
+                        other.job.name: {"result": other.outcome, "outputs": other.outputs}
+                        for other in needed
+                        if other.job.name.lower() in direct
+                    }
+                ),
+                "stageDependencies": self._job_outputs(self._direct(state.stage)),
                 "pipeline": self._run.scopes.pipeline,
             }
         )
         variables = state.variables.copy()
         try:
-            self._run.scopes.set_block(variables, job.job.variables, contexts)
+            self._run.scopes.set_block(variables, job.job.variables, contexts, counters=True)
             for name, text in self._names_of(job.job).items():
                 variables.set(name, text, readonly=True)
             canceled = self._run.canceled and not state.after_cancel

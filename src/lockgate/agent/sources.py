@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 import threading
 from pathlib import Path
 
 from lockgate.agent.git import commit_of, git, tracked_files
-from lockgate.agent.runs import STATE
+from lockgate.state import STATE_FOLDER
 
 
 class Sources:
@@ -45,11 +46,14 @@ class Sources:
                 _copy_tree(origin, beside)
                 beside.replace(snapshot)
         target.mkdir(parents=True, exist_ok=True)
-        for name in self._gone(alias.lower(), snapshot):
-            (target / name).unlink(missing_ok=True)
+        before = self._folder / f".{alias.lower()}.before"
+        again = before.is_dir() and (target / ".git").exists()
         commit = commit_of(origin)
         if commit.sha and not (target / ".git").exists():
             _own_repository(origin, commit.sha, target)
+        if again:
+            changed = _bring_up_to_date(before, snapshot, target)
+            return f"the working tree of {origin.name} again: {changed} files have changed since"
         shutil.copytree(snapshot, target, dirs_exist_ok=True, symlinks=True)
         if commit.sha:
             git(target, "read-tree", "HEAD")
@@ -64,11 +68,29 @@ class Sources:
             shutil.rmtree(before, ignore_errors=True)
             snapshot.rename(before)
 
-    def _gone(self, alias: str, snapshot: Path) -> list[str]:
-        """Files that an earlier attempt of the run checked out and that are not there any more."""
-        before = self._folder / f".{alias}.before"
-        files = [path.relative_to(before) for path in before.rglob("*") if path.is_symlink() or path.is_file()] if before.is_dir() else []
-        return [str(name) for name in files if not os.path.lexists(snapshot / name)]
+
+def _bring_up_to_date(before: Path, now: Path, target: Path) -> int:
+    """Put into a work folder what has changed in the repository since an earlier attempt of the run; what steps made of the rest stays.
+
+    Returns:
+        How many files have changed.
+    """
+    old = {path.relative_to(before) for path in before.rglob("*") if path.is_symlink() or path.is_file()}
+    new = {path.relative_to(now) for path in now.rglob("*") if path.is_symlink() or path.is_file()}
+    changed = [name for name in new if name not in old or not _same(before / name, now / name)]
+    for name in changed:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).unlink(missing_ok=True)
+        shutil.copy2(now / name, target / name, follow_symlinks=False)
+    for name in old - new:
+        (target / name).unlink(missing_ok=True)
+    return len(changed) + len(old - new)
+
+
+def _same(one: Path, other: Path) -> bool:
+    if one.is_symlink() or other.is_symlink():
+        return one.is_symlink() and other.is_symlink() and one.readlink() == other.readlink()
+    return filecmp.cmp(one, other, shallow=False)
 
 
 def _own_repository(origin: Path, sha: str, target: Path) -> None:
@@ -91,12 +113,14 @@ def _own_repository(origin: Path, sha: str, target: Path) -> None:
 def _copy_tree(origin: Path, target: Path) -> None:
     names = tracked_files(origin)
     if names is None:
-        shutil.copytree(origin, target, dirs_exist_ok=True, symlinks=True, ignore=lambda _folder, inside: {STATE, ".git"} & set(inside))
+        shutil.copytree(
+            origin, target, dirs_exist_ok=True, symlinks=True, ignore=lambda _folder, inside: {STATE_FOLDER, ".git"} & set(inside)
+        )
         return
     made: set[Path] = set()
     for name in names:
         path, copy = origin / name, target / name
-        if name.split("/", 1)[0] == STATE or not os.path.lexists(path) or (path.is_dir() and not path.is_symlink()):
+        if name.split("/", 1)[0] == STATE_FOLDER or not os.path.lexists(path) or (path.is_dir() and not path.is_symlink()):
             continue  # Deleted and not committed yet, or a submodule.
         if copy.parent not in made:
             copy.parent.mkdir(parents=True, exist_ok=True)

@@ -135,9 +135,11 @@ class StepRun:
         if secret:
             self.job.run.masker.add(text)
         # What holds a secret is kept nowhere, so the step is done again when the run is resumed.
-        hidden = secret or self.mask(text) != text
+        hidden = secret or self.mask(text) != text or self.mask(name) != name
         self.secret_here = self.secret_here or hidden
-        self.set_here.append({"name": name, "text": "" if hidden else text, "secret": secret, "output": output, "readonly": readonly})
+        self.set_here.append(
+            {"name": self.mask(name), "text": "" if hidden else text, "secret": secret, "output": output, "readonly": readonly}
+        )
         self.job.set_variable(self.step.name, name, text, secret=secret, output=output, readonly=readonly)
 
     def prepend_path(self, folder: Path) -> None:
@@ -223,7 +225,7 @@ class StepRun:
             return True, ""
         if self.step.condition:
             return False, f"its condition is false: {self.mask(explain(self.step.condition, self.values))}"
-        return False, f"the job has {status.outcome.lower()}"
+        return False, "the run was cancelled" if status.outcome == "Canceled" else f"the job has {status.outcome.lower()}"
 
     def _refresh(self) -> None:
         """See the job's variables as they are now."""

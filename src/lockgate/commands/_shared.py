@@ -12,6 +12,7 @@ from lockgate.errors import UsageError
 
 if TYPE_CHECKING:
     from lockgate.agent.git import Commit
+    from lockgate.pipelines.model import Pipeline
     from lockgate.pipelines.pipeline_file import Request
 
 _TOP_KEY: Final = re.compile(r"^(['\"]?)([$\w{][^:\n]*?)\1\s*:(.*)$", re.MULTILINE)
@@ -29,6 +30,8 @@ def find_root(start: Path) -> Path:
 
 def kind_of_file(path: Path) -> Literal["pipelines", "azureml", ""]:
     """Whether a file is one of Azure Pipelines or of Azure ML, judged by its outermost keys, so that files with mistakes are judged too."""
+    if not path.is_file():
+        return ""
     try:
         text = path.read_bytes()[:200_000].decode("utf-8", errors="replace").lstrip("\ufeff")
     except OSError:
@@ -149,6 +152,16 @@ def make_request(args: argparse.Namespace, root: Path, file: Path, *, reason: st
         repositories=repositories,
     )
     return request, commit
+
+
+def check_repositories(request: Request, pipeline: Pipeline) -> None:
+    """Raise a UsageError for a --repo that the pipeline does not declare."""
+    from lockgate.pipelines.mistakes import suggestion
+
+    known = [*pipeline.repositories]
+    for name, folder in request.repositories.items():
+        if name.lower() not in {alias.lower() for alias in known}:
+            raise UsageError(f"--repo {name}={folder}: the pipeline declares no such repository; {suggestion(name, known, 'declared')}")
 
 
 def full_branch(text: str) -> str:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from lockgate.commands._shared import add_request_options, make_request, root_of
+from lockgate.commands._shared import add_request_options, check_repositories, make_request, root_of
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +25,7 @@ def run(args: argparse.Namespace) -> int:
     root = root_of(args, args.file)
     request, _ = make_request(args, root, args.file)
     pipeline, mistakes = load_pipeline(args.file, root, catalog(root), request)
+    check_repositories(request, pipeline)
     mistakes.stop(unsupported=False)  # What the desk does not run is shown all the same.
     if args.json:
         import json

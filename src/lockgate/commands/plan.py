@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lockgate.commands._shared import add_request_options, add_stage_option, make_request, plan_names, root_of
+from lockgate.commands._shared import add_request_options, add_stage_option, check_repositories, make_request, plan_names, root_of
 from lockgate.errors import UnsupportedError, UsageError
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     root = root_of(args, args.file)
     request, _ = make_request(args, root, args.file)
     pipeline, mistakes = load_pipeline(args.file, root, catalog(root), request)
+    check_repositories(request, pipeline)
     mistakes.stop(unsupported=False)  # What the desk does not run is planned all the same, and said below.
     check_stages(args.stages, pipeline)
     stages = make_plan(pipeline, plan_names(dict(request.predefined)), request.variables, args.stages)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from lockgate.commands._shared import (
     add_request_options,
     add_stage_option,
     at_least_one,
+    check_repositories,
     find_root,
     kind_of_file,
     make_request,
@@ -118,12 +120,15 @@ def _run_pipeline(args: argparse.Namespace) -> int:
     waiting = [runs.find(records[-1]["id"])] if records and not args.no_follow and not interrupts.count else []
     while waiting:
         source = waiting.pop(0)
-        for file, alias in _triggered(args, root, source, request):
+        for file, alias in _triggered(root, source, request):
             if pipeline_name(file).lower() in done:
                 print(f"note: {pipeline_name(file)} ran already and is not started again", file=sys.stderr)
                 continue
             done.add(pipeline_name(file).lower())
             inner = replace(request, parameters={}, variables={}, predefined={**request.predefined, **_by_trigger(file, source)})
+            inner = replace(
+                inner, predefined={**inner.predefined, "resources.triggeringAlias": alias, "resources.triggeringCategory": "pipeline"}
+            )
             code = max(code, _one(args, root, file, inner, commit, {alias.lower(): source.id}, interrupts, records, None))
             if interrupts.count:
                 waiting.clear()
@@ -201,10 +206,15 @@ def _one(
     tasks = catalog(root)
     pipeline, mistakes = load_pipeline(file, root, tasks, request)
     mistakes.stop()
-    check_stages(args.stages, pipeline)
+    if file == args.file:
+        check_repositories(request, pipeline)
+        check_stages(args.stages, pipeline)
     runs = Runs(root)
     interactive = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty() and not args.json
+    resources = resolve(pipeline, runs, chosen)
+    environments = load_environments(runs.state, ".lockgate/environments.yml")
     options = Options(jobs=at_least_one(args.jobs), yes=args.yes, stages=tuple(args.stages), interactive=interactive)
+    options.first_on_path = (str(put_az_on_path(runs.state)),)
     stream = sys.stderr if args.json else sys.stdout
     run_ = Run(
         root,
@@ -215,8 +225,8 @@ def _one(
         options,
         make_watcher(stream, plain=args.plain or args.json, logs=args.logs),
         catalog=tasks,
-        environments=load_environments(runs.state, ".lockgate/environments.yml"),
-        resources=resolve(pipeline, runs, chosen),
+        environments=environments,
+        resources=resources,
         interrupts=lambda: interrupts.count,
         folder=folder,
     )
@@ -231,6 +241,22 @@ def _one(
             print(f"resume with: lockgate run {args.file if file == args.file else file} --resume", file=sys.stderr)
         return 1
     return 0
+
+
+def put_az_on_path(state: Path) -> Path:
+    """The folder with the desk's `az`, which comes first on PATH inside runs; LOCKGATE_AZ names another one."""
+    if other := os.environ.get("LOCKGATE_AZ"):
+        return Path(other)
+    folder = state / "bin"
+    text = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m lockgate.az "$@"\n'
+    path = folder / "az"
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        folder.mkdir(parents=True, exist_ok=True)
+        beside = folder / f".az.{os.getpid()}"
+        beside.write_text(text, encoding="utf-8")
+        beside.chmod(0o755)
+        beside.replace(path)
+    return folder
 
 
 def _summary(folder: RunFolder, root: Path) -> None:
@@ -251,7 +277,7 @@ def _summary(folder: RunFolder, root: Path) -> None:
         print(f"  summary    {summary.relative_to(root) if summary.is_relative_to(root) else summary}")
 
 
-def _triggered(args: argparse.Namespace, root: Path, source: RunFolder, request: Request) -> list[tuple[Path, str]]:
+def _triggered(root: Path, source: RunFolder, request: Request) -> list[tuple[Path, str]]:
     """The pipelines that a run starts, each with the alias that it knows it by."""
     from lockgate.agent.tasks import catalog
     from lockgate.agent.triggers import fires
@@ -272,7 +298,6 @@ def _triggered(args: argparse.Namespace, root: Path, source: RunFolder, request:
             continue
         if alias := _alias_that_fires(pipeline, name, source, fires):
             found.append((file, alias))
-    del args
     return found
 
 

@@ -20,10 +20,10 @@ from lockgate.execution.environments import pin_differences
 from lockgate.execution.events import JobView, NodeStatus, NodeView, Watcher
 from lockgate.execution.graph import in_order
 from lockgate.execution.process import Running, stop_all, tail
-from lockgate.execution.specification import Literal, PathInput, PipelineJob, PipelineNode, Port, Value
+from lockgate.execution.specification import DATA_ASSETS, Literal, PathInput, PipelineJob, PipelineNode, Port, Value
 from lockgate.interrupts import Interrupts
 from lockgate.processes import end_marked
-from lockgate.workspace import jobs, models
+from lockgate.workspace import assets, jobs, models
 from lockgate.workspace.content import Hasher, ignore_patterns, list_files
 from lockgate.workspace.store import Store, dumps
 
@@ -104,9 +104,12 @@ class Runner:
         parallel: how many nodes may run at once.
         reuse: whether results of unchanged nodes are used again.
         interrupts: looked at between steps.
+        name: the job's name; a new one if empty.
     """
 
-    def __init__(self, job: PipelineJob, store: Store, watcher: Watcher, *, parallel: int, reuse: bool, interrupts: Interrupts) -> None:
+    def __init__(
+        self, job: PipelineJob, store: Store, watcher: Watcher, *, parallel: int, reuse: bool, interrupts: Interrupts, name: str = ""
+    ) -> None:
         self._job = job
         self._store = store
         self._watcher = watcher
@@ -116,7 +119,7 @@ class Runner:
         self._unwatched = False
         # The desk runs nodes in its own Python: other packages there, other results.
         self._installed = sorted({f"{d.metadata['Name']}=={d.version}" for d in importlib.metadata.distributions()})
-        self._name = jobs.new_job_name()
+        self._name = name or jobs.new_job_name()
         self._folder = store.job_folder(self._name)
         self._hasher = Hasher(store.folder / "hashes.json")
         self._snapshots: dict[Path, tuple[str, Path]] = {}
@@ -180,6 +183,9 @@ class Runner:
         if isinstance(value, PathInput):
             if value.reference is not None:
                 try:
+                    if value.type in DATA_ASSETS:
+                        data = assets.find(self._store, "data", *value.reference)
+                        return Resolved(data.path, data.sha256)
                     model = models.find_model(self._store, *value.reference)
                 except StateError as error:
                     raise StateError(f"{value.node.place}: {error}") from None
@@ -386,7 +392,6 @@ class Runner:
             for found in self._mlflow.versions_of_run(started.run):
                 models.take_in(
                     self._store,
-                    self._hasher,
                     found["name"],
                     found["version"],
                     found["folder"],

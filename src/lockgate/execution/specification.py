@@ -13,6 +13,8 @@ from lockgate.yaml_source import Node
 DATA_TYPES: Final = ("uri_file", "uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model")
 LITERAL_TYPES: Final = ("string", "number", "integer", "boolean")
 FOLDER_TYPES: Final = ("uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model")
+DATA_ASSETS: Final = ("uri_file", "uri_folder", "mltable")
+"""Types whose `azureml:NAME:VERSION` is a data asset; the others are models."""
 
 
 @dataclass(frozen=True)

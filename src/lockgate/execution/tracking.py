@@ -5,6 +5,7 @@ MLflow takes seconds to import, so nothing here does so before it is used.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 from pathlib import Path
@@ -28,7 +29,10 @@ class MlflowStore:
         database = store.state / "mlflow" / "mlflow.db"
         database.parent.mkdir(parents=True, exist_ok=True)
         self._artifacts = store.mlflow_artifacts
-        self._client: Any = MlflowClient(store.mlflow_uri, store.mlflow_uri)
+        # Two that make the tables at once get into each other's way.
+        with (database.parent / ".lock").open("a") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            self._client: Any = MlflowClient(store.mlflow_uri, store.mlflow_uri)
 
     def begin_run(self, experiment: str, name: str, parent: str | None, tags: dict[str, str]) -> str:
         """Make a run.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lockgate.expressions import ExpressionError, Scope, evaluate, parse
+from lockgate.expressions.ast import Index, Literal, Named, walk
 from lockgate.expressions.values import Names, to_boolean
 from lockgate.pipelines.document import Scalar
 from lockgate.pipelines.fields import Fields
@@ -46,6 +47,28 @@ def check_condition(found: Scalar, fields: Fields, names: tuple[str, ...]) -> No
         if named.name.lower() not in {name.lower() for name in names}:
             message = unseen(named.name, "a condition", names)
             field.context.fail(found, message, offset=lead + named.offset)
+
+
+def note_unseen_dependencies(condition: str, context: str, depends_on: list[str], fields: Fields) -> None:
+    """Note what a condition asks of a stage or job that is not in dependsOn, and so is always Null, as in Azure."""
+    field = fields.field("condition")
+    if field is None or not condition:
+        return
+    try:
+        expression = parse(condition, "condition")
+    except ExpressionError:
+        return  # Said where it was read.
+    names = {name.lower() for name in depends_on}
+    for part in walk(expression.root):
+        if (
+            isinstance(part, Index)
+            and isinstance(part.target, Named)
+            and part.target.name.lower() == context.lower()
+            and isinstance(part.index, Literal)
+        ):
+            name = str(part.index.value)
+            if name.lower() not in names:
+                field.context.note(field.node, f"{context}.{name} is always Null in this condition, since {name!r} is not in dependsOn")
 
 
 def unseen(name: str, where: str, names: tuple[str, ...]) -> str:

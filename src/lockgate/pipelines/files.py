@@ -84,8 +84,8 @@ class Files:
             FileError: no such file or repository, or Azure's limits are reached.
         """
 
-        def wrong(message: str) -> FileError:
-            return FileError([mistake_at(reference, message, included)])
+        def wrong(message: str, *, unsupported: bool = False) -> FileError:
+            return FileError([mistake_at(reference, message, included, unsupported=unsupported)])
 
         if len(included) > MAX_NESTING:
             circle = _circle([place.file for place in included])
@@ -100,7 +100,7 @@ class Files:
         folder = self.folders.get(alias.lower())
         if folder is None:
             if alias.lower() in {name.lower() for name in declared}:
-                raise wrong(f"repository {alias!r} is not on this machine; say where it is: --repo {alias}=FOLDER")
+                raise wrong(f"repository {alias!r} is not on this machine; say where it is: --repo {alias}=FOLDER", unsupported=True)
             raise wrong(
                 f"there is no repository {alias!r}; {suggestion(alias, [*declared, SELF])}; declare it under resources.repositories"
             )
@@ -112,7 +112,7 @@ class Files:
             raise wrong(f"{reference.text!r} leads out of the repository; allowed: a path inside it")
         if (alias.lower(), inside) not in self._read and not (folder / inside).is_file():
             raise wrong(
-                f"there is no file {inside!r} in {'this repository' if alias.lower() == SELF else f'repository {alias!r}'}; check the path"
+                f"there is no file {path!r} in {'this repository' if alias.lower() == SELF else f'repository {alias!r}'}; check the path"
             )
         if (alias.lower(), inside) not in self._read and len(self._read) >= MAX_FILES:
             raise wrong(f"more than {MAX_FILES} files are included; allowed by Azure: {MAX_FILES}")

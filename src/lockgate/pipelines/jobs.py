@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from lockgate.expressions.values import try_number
 from lockgate.pipelines import keys
-from lockgate.pipelines.conditions import JOB_NAMES, read_condition
+from lockgate.pipelines.conditions import JOB_NAMES, note_unseen_dependencies, read_condition
 from lockgate.pipelines.context import Context
 from lockgate.pipelines.document import MappingNode, Node, Scalar, UnknownScalar, plain
 from lockgate.pipelines.expansion import expand, expand_pairs
@@ -82,7 +82,7 @@ class JobReader:
                 found.append(self._job(node, context, pool, pairs))
             elif "deployment" in names:
                 found.append(self._deployment(node, context, pool, pairs))
-            elif names:
+            elif names and not context.world.unsure:
                 context.fail(pairs[0][0], f"found a job with {', '.join(names)}; allowed: it has job, deployment or template")
 
     def _shared(self, fields: Fields, name: str, pool: Any, node: Node) -> tuple[Job, Context]:
@@ -92,6 +92,7 @@ class JobReader:
         job.depends_on = [scalar.text for scalar in depends]
         job.depends_on_origins = [origin_of(scalar, fields.context) for scalar in depends]
         job.condition = read_condition(fields, JOB_NAMES)
+        note_unseen_dependencies(job.condition, "dependencies", job.depends_on, fields)
         for key in ("continueOnError", "timeoutInMinutes", "cancelTimeoutInMinutes"):
             scalar = fields.scalar(key)
             if scalar is None:

@@ -216,8 +216,9 @@ _HOOKS: Final = (
     Key("on", "`success` and `failure`: steps after all"),
 )
 RUN_ONCE: Final = Table("runOnce", _HOOKS)
-ROLLING: Final = Table("rolling", _HOOKS, (Key("maxParallel", "targets at once"),))
-CANARY: Final = Table("canary", _HOOKS, (Key("increments", "shares of the traffic, one after the other"),))
+_NO_SUCH_STRATEGY: Final = "the strategy is not run"
+ROLLING: Final = Table("rolling", _HOOKS, (Key("maxParallel", "targets at once", "none", _NO_SUCH_STRATEGY),))
+CANARY: Final = Table("canary", _HOOKS, (Key("increments", "shares of the traffic, one after the other", "none", _NO_SUCH_STRATEGY),))
 ON: Final = Table("on", (Key("success", "steps after a success"), Key("failure", "steps after a failure")))
 HOOK: Final = Table("a hook", (Key("steps", "its steps"), Key("pool", "where it runs", "none", "all hooks run on this machine")))
 ENVIRONMENT: Final = Table(
@@ -239,7 +240,13 @@ POOL: Final = Table(
     ),
 )
 WORKSPACE: Final = Table("workspace", (Key("clean", "`outputs`, `resources` or `all`", "none", "every job begins with empty folders"),))
-USES: Final = Table("uses", (Key("repositories", "repositories it uses"), Key("pools", "pools it uses")))
+USES: Final = Table(
+    "uses",
+    (
+        Key("repositories", "repositories it uses", "none", "nothing has to be authorised"),
+        Key("pools", "pools it uses", "none", "nothing has to be authorised"),
+    ),
+)
 RESOURCES: Final = Table(
     "resources",
     (
@@ -256,7 +263,7 @@ REPOSITORY: Final = Table(
     (
         Key("repository", "its alias"),
         Key("type", "`git`, `github`, `githubenterprise` or `bitbucket`", "none", "--repo ALIAS=FOLDER says where it is"),
-        Key("name", "project and repository", "none", "--repo ALIAS=FOLDER says where it is"),
+        Key("name", "project and repository; its last part names the folder that it is checked out to beside others"),
         Key("ref", "branch or tag", "none", _REPOSITORY_OPTION),
         Key("endpoint", "service connection to reach it", "none", "it is a folder on this machine"),
         Key("trigger", "pushes there that start the pipeline", "shown"),

@@ -118,7 +118,6 @@ class _Reader:
             allowed = f"allowed: exactly one of {', '.join(BODIES)}"
             context.fail(root, f"found {' and '.join(kinds) or 'nothing to run'} in a pipeline; {allowed}")
         self._resources.read(fields)
-        self._check_given_repositories()
         pipeline.variables, context = read_variables(fields.field("variables"), context, root=True)
         self._check_given_variables(pipeline.variables)
         self._heading(fields, pipeline)
@@ -168,13 +167,6 @@ class _Reader:
         check_expressions(root, inner, declared if typed else None)
         return inner
 
-    def _check_given_repositories(self) -> None:
-        known = [*self._world.repositories]
-        for name, folder in self._request.repositories.items() if not self._world.alone else ():
-            if name.lower() not in {alias.lower() for alias in known}:
-                message = f"the pipeline declares no repository {name!r}; {suggestion(name, known, 'declared')}"
-                self._world.mistakes.add(Mistake(Place(f"--repo {name}={folder}", 0, 0), message))
-
     def _check_given_variables(self, variables: list[Variable]) -> None:
         own = {variable.name.lower(): variable for variable in variables if not variable.group}
         for name in self._request.variables:
@@ -218,6 +210,7 @@ class _Reader:
             not self._world.checking
             and not any(job.all_steps() for stage in pipeline.stages for job in stage.jobs)
             and not self._world.mistakes.wrong
+            and not self._world.mistakes.unsupported
         ):
             field.fail(f"{kind}: nothing is left to run; check the conditions of ${{{{ if }}}} and the parameters")
 

@@ -12,7 +12,7 @@ from lockgate.expressions.ast import Literal as LiteralNode
 from lockgate.expressions.values import Names, Unknown, to_string
 from lockgate.pipelines.conditions import Dependencies, JobSoFar, holds
 from lockgate.pipelines.model import Job, Outcome, Pipeline, Stage, Step, Variable
-from lockgate.pipelines.stages import before
+from lockgate.pipelines.stages import before, in_order
 from lockgate.pipelines.variables import runtime_expression
 
 Verdict = Literal["runs", "skipped", "depends"]
@@ -103,16 +103,9 @@ class _Planner:
     def stages(self) -> list[Entry]:
         root = self._with(self._base, self._pipeline.variables)
         found = {stage.name.lower(): stage for stage in self._pipeline.stages}
-        for stage in self._ordered():
+        for stage in in_order(self._pipeline.stages):
             self._stages[stage.name.lower()] = self._stage(stage, found, root)
         return [self._stages[stage.name.lower()] for stage in self._pipeline.stages]
-
-    def _ordered(self) -> list[Stage]:
-        from graphlib import TopologicalSorter
-
-        found = {stage.name.lower(): stage for stage in self._pipeline.stages}
-        graph = {name: {need.lower() for need in stage.depends_on} for name, stage in found.items()}
-        return [found[name] for name in TopologicalSorter(graph).static_order() if name in found]
 
     def _with(self, outer: Names, variables: list[Variable]) -> Names:
         found = outer.copy()
@@ -148,7 +141,7 @@ class _Planner:
         by_name = {job.name.lower(): job for job in stage.jobs}
         for job in stage.jobs:
             jobs[job.name.lower()] = self._job(job, entry, variables)
-        for job in stage.jobs:
+        for job in in_order(stage.jobs):
             if entry.verdict != "skipped":
                 earlier = [jobs[other.name.lower()] for other in before(job, by_name)]
                 self._judge(jobs[job.name.lower()], job.condition, earlier, self._with(variables, job.variables))
@@ -160,9 +153,7 @@ class _Planner:
     def _judge(self, entry: Entry, condition: str, earlier: list[Entry], variables: Names) -> None:
         outcomes: dict[str, Outcome] = {other.name: "Skipped" if other.verdict == "skipped" else "Succeeded" for other in earlier}
         unsure = [other.name for other in earlier if other.verdict == "depends"]
-        contexts = _unknown_contexts()
-        for context in ("dependencies", "stageDependencies"):
-            contexts[context] = Unknown()
+        contexts = Names(_unknown_contexts())
         try:
             true = holds(condition, Dependencies(outcomes), variables, contexts)
         except UnknownValueError:
@@ -174,12 +165,23 @@ class _Planner:
         skipped = [name for name, outcome in outcomes.items() if outcome == "Skipped"]
         if true and unsure and not condition:
             entry.verdict, entry.reason = "depends", f"if {' and '.join(unsure)} run and succeed"
+        elif not true and self._after_a_failure(condition, outcomes, variables, contexts):
+            entry.verdict, entry.reason = "depends", f"if something before it fails: {condition}"
         elif not true and not condition and skipped:
             entry.verdict, entry.reason = "skipped", f"{' and '.join(skipped)} {'is' if len(skipped) == 1 else 'are'} skipped"
         elif not true:
             entry.verdict, entry.reason = "skipped", f"its condition is false: {explain(condition, variables)}"
         elif condition:
             entry.reason = f"condition: {condition}"
+
+    @staticmethod
+    def _after_a_failure(condition: str, outcomes: Mapping[str, Outcome], variables: Names, contexts: Names) -> bool:
+        """Whether a condition that is false if all goes well is true if something before fails."""
+        failed: list[dict[str, Outcome]] = [{**outcomes, name: "Failed"} for name, outcome in outcomes.items() if outcome != "Skipped"]
+        try:
+            return any(holds(condition, Dependencies(one), variables, contexts) for one in failed)
+        except (UnknownValueError, ExpressionError):
+            return False
 
     def _job(self, job: Job, stage: Entry, outer: Names) -> Entry:
         entry = Entry("job", job.name, job.title, needs=job.depends_on)
@@ -191,7 +193,7 @@ class _Planner:
         if job.server:
             entry.notes.append("without an agent")
         if job.strategy and job.strategy.matrix:
-            entry.notes.append(f"{len(job.strategy.matrix)} legs: {', '.join(job.strategy.matrix)}")
+            entry.notes.append(f"legs: {', '.join(job.strategy.matrix)}")
         elif job.strategy and job.strategy.matrix_expression:
             entry.notes.append("legs are known when it runs")
         elif job.strategy and job.strategy.parallel:
@@ -214,6 +216,8 @@ class _Planner:
             try:
                 if holds(step.condition, JobSoFar("Succeeded"), variables):
                     entry.reason = f"condition: {step.condition}"
+                elif number > 1 and holds(step.condition, JobSoFar("Failed"), variables):
+                    entry.verdict, entry.reason = "depends", f"if something before it fails: {step.condition}"
                 else:
                     entry.verdict, entry.reason = "skipped", f"its condition is false: {explain(step.condition, variables)}"
             except UnknownValueError:

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from lockgate.errors import Mistake
 from lockgate.pipelines import keys
-from lockgate.pipelines.conditions import JOB_NAMES, read_condition
+from lockgate.pipelines.conditions import JOB_NAMES, note_unseen_dependencies, read_condition
 from lockgate.pipelines.context import Context
 from lockgate.pipelines.document import MappingNode, Node, Scalar, UnknownScalar, plain
 from lockgate.pipelines.expansion import expand, expand_pairs
@@ -51,7 +51,7 @@ class StageReader:
                     self._read_into(included[0].items("stages"), pool, found)
             elif "stage" in names:
                 found.append(self._stage(node, context, pool, pairs, found))
-            elif names:
+            elif names and not context.world.unsure:
                 context.fail(pairs[0][0], f"found a stage with {', '.join(names)}; allowed: it has stage or template")
 
     def _stage(self, node: MappingNode, context: Context, pool: Any, pairs: list[Pair], above: Sequence[Stage]) -> Stage:
@@ -69,6 +69,7 @@ class StageReader:
             stage.depends_on = [scalar.text for scalar in depends if scalar.text]
             stage.depends_on_origins = [origin_of(scalar, context) for scalar in depends if scalar.text]
         stage.condition = read_condition(fields, JOB_NAMES)
+        note_unseen_dependencies(stage.condition, "dependencies", stage.depends_on, fields)
         stage.lock_behavior = fields.choice("lockBehavior", LOCKS)
         stage.manual = fields.choice("trigger", ("manual", "automatic"), "automatic") == "manual"
         stage.pool, _ = read_pool(fields, pool)
@@ -132,6 +133,13 @@ def _check(found: Sequence[T], what: str, mistakes: Mistakes) -> None:
 
 def _mistake(origin: Origin, message: str) -> Mistake:
     return Mistake(origin.place, message, origin.source, included=origin.included)
+
+
+def in_order(found: Sequence[T]) -> list[T]:
+    """Stages or jobs so that each comes after those it depends on."""
+    names = {one.name.lower(): one for one in found}
+    graph = {name: {need.lower() for need in one.depends_on} for name, one in names.items()}
+    return [names[name] for name in TopologicalSorter(graph).static_order() if name in names]
 
 
 def before(one: T, found: Mapping[str, T]) -> list[T]:

@@ -73,6 +73,8 @@ class StepReader:
                     self._read_into(included[0].items("steps"), found)
                 continue
             kind = next((key for key in keys if key in STEPS), None)
+            if kind is None and context.world.unsure:
+                continue
             if kind is None:
                 context.fail(
                     pairs[0][0], f"found a step with {', '.join(keys)}; {suggestion(keys[0], [*STEPS, 'template'], 'allowed: one of')}"

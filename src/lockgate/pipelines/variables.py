@@ -36,8 +36,10 @@ def read_variables(field: Field | None, context: Context, *, root: bool = False)
     """
     if field is None:
         return [], context
-    inner = context.with_names(variables=context.variables.copy())
-    found = list(_block(field.node, inner))
+    # Names of an `each` around the block are those of where it stands; what it sets, all that is read in `context` sees.
+    names = context.variables.copy()
+    found = list(_block(field.node, field.context.with_name("variables", names)))
+    inner = context.with_name("variables", names)
     if root:
         for variable in found:
             inside = runtime_expression(variable.value)

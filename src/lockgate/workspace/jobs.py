@@ -123,3 +123,38 @@ def _alive(process: int | None) -> bool:
     except PermissionError:
         return True
     return True
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as the workspace knows it. Times are ISO 8601, UTC."""
+
+    name: str
+    display_name: str
+    experiment: str
+    file: str
+    status: str
+    created: str
+    ended: str | None
+    process: int | None
+    reason: str | None
+
+
+def find_job(store: Store, name: str) -> Job | None:
+    """A job; None if there is none."""
+    return next((job for job in find_jobs(store) if job.name == name), None)
+
+
+def find_jobs(store: Store, limit: int = 0) -> list[Job]:
+    """All jobs, the newest first. One whose process is gone is Failed by then."""
+    mark_dead_jobs(store)
+    with store.connect() as connection:
+        text = "SELECT name, display_name, experiment, file, status, created, ended, process, reason FROM jobs ORDER BY created DESC"
+        return [Job(*row) for row in connection.execute(f"{text} LIMIT {limit:d}" if limit else text)]
+
+
+def outputs_of(store: Store, job: str) -> dict[str, dict[str, str]]:
+    """Node → output → path, of the nodes of a job that have ended."""
+    with store.connect() as connection:
+        rows = connection.execute("SELECT name, outputs FROM nodes WHERE job = ?", (job,)).fetchall()
+    return {row["name"]: json.loads(row["outputs"]) for row in rows}

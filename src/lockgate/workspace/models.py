@@ -1,19 +1,16 @@
-"""Registered models: name, version, bytes, tags."""
+"""Registered models, as jobs see them."""
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shutil
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from lockgate.errors import StateError
-from lockgate.workspace.content import Hasher
-from lockgate.workspace.store import Store, dumps
+from lockgate.workspace import assets
+from lockgate.workspace.errors import MissingError
+from lockgate.workspace.store import Store
 
 _REFERENCE: Final = re.compile(r"azureml:(?P<name>[A-Za-z0-9][A-Za-z0-9_-]*):(?P<version>[A-Za-z0-9._-]+)")
 
@@ -37,56 +34,32 @@ def parse_reference(text: str) -> tuple[str, str] | None:
     return (match["name"], match["version"]) if match else None
 
 
+def _model(asset: assets.Asset) -> ModelVersion:
+    return ModelVersion(asset.name, asset.version, Path(asset.path), asset.sha256, asset.type, asset.tags, asset.description)
+
+
 def find_model(store: Store, name: str, version: str) -> ModelVersion:
     """A version.
 
     Raises:
         StateError: there is none; names those there are.
     """
-    with store.connect() as connection:
-        row = connection.execute("SELECT * FROM models WHERE name = ? AND version = ?", (name, version)).fetchone()
-        if row is None:
-            rows = connection.execute("SELECT name, version FROM models ORDER BY name, created", ()).fetchall()
-            there = ", ".join(f"{r['name']}:{r['version']}" for r in rows) or "none yet"
-            raise StateError(
-                f"workspace {store.workspace!r} has no model {name}:{version}; it has: {there}. "
-                "Train one first: lockgate run mlops-pipelines/train/dev-train.yml"
-            )
-    return ModelVersion(
-        row["name"], row["version"], Path(row["path"]), row["sha256"], row["type"], json.loads(row["tags"]), row["description"]
-    )
+    try:
+        return _model(assets.find(store, "model", name, version))
+    except MissingError as error:
+        raise StateError(f"{error}. Train one first: lockgate run mlops-pipelines/train/dev-train.yml") from None
 
 
 def list_models(store: Store) -> list[tuple[str, str]]:
     """Name and version of every model, oldest first."""
-    with store.connect() as connection:
-        rows = connection.execute("SELECT name, version FROM models ORDER BY created").fetchall()
-    return [(row["name"], row["version"]) for row in rows]
+    return [(asset.name, asset.version) for asset in reversed(assets.find_all(store, "model", archived="also"))]
 
 
-def take_in(
-    store: Store, hasher: Hasher, name: str, version: str, content: Path, *, tags: dict[str, str], description: str, job: str
-) -> ModelVersion:
+def take_in(store: Store, name: str, version: str, content: Path, *, tags: dict[str, str], description: str, job: str) -> ModelVersion:
     """Make a version of the bytes in a folder, which are copied. Half a model can't be left behind.
 
     Raises:
         StateError: the version exists with other content; versions are immutable.
     """
-    sha256 = hasher.tree(content)
-    target = store.folder / "models" / name / version
-    with store.connect() as connection:
-        row = connection.execute("SELECT sha256 FROM models WHERE name = ? AND version = ?", (name, version)).fetchone()
-        if row is not None and row["sha256"] != sha256:
-            raise StateError(f"A model with this name and version already exists: {name}:{version}. It can't be changed; use a new version")
-        if row is None:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            temporary = target.with_name(f".{version}.{os.getpid()}")
-            shutil.rmtree(temporary, ignore_errors=True)
-            shutil.copytree(content, temporary)
-            shutil.rmtree(target, ignore_errors=True)
-            temporary.rename(target)
-            connection.execute(
-                "INSERT INTO models VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (name, version, str(target), sha256, "mlflow_model", dumps(tags), description, job, datetime.now(UTC).isoformat()),
-            )
-    return ModelVersion(name, version, target, sha256, "mlflow_model", tags, description)
+    made = assets.create(store, "model", name, version, type="mlflow_model", content=content, tags=tags, description=description, job=job)
+    return _model(made)

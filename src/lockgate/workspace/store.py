@@ -2,11 +2,14 @@
 
 .lockgate/
   mlflow/mlflow.db  mlflow/artifacts/        MLflow's store, shared by all workspaces
+  azure.db                                   resource groups, workspaces, registries
+  content/<sha256>/                          the bytes of all assets, each once
+  registries/<name>/                         as a workspace
   workspaces/<name>/
     workspace.db                             what exists (SQLite, WAL)
+    model/ data/ … <name>/<version>/         the content of registered assets, read-only
     jobs/<job>/<node>/log.txt  outputs/      a folder per job
     code/<hash>/                             snapshots of `code:` folders
-    models/<name>/<version>/                 registered models
 """
 
 from __future__ import annotations
@@ -18,14 +21,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-STATE_FOLDER: Final = ".lockgate"
+from lockgate.state import STATE_FOLDER, state_folder
+
 DEFAULT_WORKSPACE: Final = "dev"
 
 _SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS models (
-  name TEXT NOT NULL, version TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL, type TEXT NOT NULL,
-  tags TEXT NOT NULL, description TEXT NOT NULL, job TEXT, created TEXT NOT NULL,
-  PRIMARY KEY (name, version));
+CREATE TABLE IF NOT EXISTS assets (
+  kind TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL, type TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL,
+  spec TEXT NOT NULL, tags TEXT NOT NULL, properties TEXT NOT NULL, description TEXT NOT NULL, stage TEXT NOT NULL, job TEXT,
+  archived INTEGER NOT NULL DEFAULT 0, created TEXT NOT NULL, modified TEXT NOT NULL,
+  PRIMARY KEY (kind, name, version));
+CREATE INDEX IF NOT EXISTS assets_by_age ON assets (kind, created);
+CREATE TABLE IF NOT EXISTS containers (
+  kind TEXT NOT NULL, name TEXT NOT NULL, archived INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (kind, name));
+CREATE TABLE IF NOT EXISTS resources (
+  kind TEXT NOT NULL, name TEXT NOT NULL, spec TEXT NOT NULL, created TEXT NOT NULL, modified TEXT NOT NULL,
+  PRIMARY KEY (kind, name));
 CREATE TABLE IF NOT EXISTS jobs (
   name TEXT PRIMARY KEY, display_name TEXT NOT NULL, experiment TEXT NOT NULL, file TEXT NOT NULL,
   status TEXT NOT NULL, created TEXT NOT NULL, ended TEXT, run_id TEXT, process INTEGER, reason TEXT);
@@ -38,6 +49,13 @@ CREATE TABLE IF NOT EXISTS reuse (
   created TEXT NOT NULL);
 """
 
+_FROM_MODELS: Final = """
+INSERT OR IGNORE INTO assets
+  SELECT 'model', name, version, type, path, sha256, '{}', tags, '{}', description, '', job, 0, created, created FROM models;
+DROP TABLE models;
+"""
+"""An earlier version of the desk kept models alone."""
+
 
 class Store:
     """A workspace on disk.
@@ -45,16 +63,21 @@ class Store:
     Args:
         root: the folder that holds `.lockgate`.
         workspace: its name.
+        registry: whether it is a registry.
     """
 
-    def __init__(self, root: Path, workspace: str = DEFAULT_WORKSPACE) -> None:
+    def __init__(self, root: Path, workspace: str = DEFAULT_WORKSPACE, *, registry: bool = False) -> None:
         self.root = root.resolve()
         self.workspace = workspace
+        self.registry = registry
         self.state = self.root / STATE_FOLDER
-        self.folder = self.state / "workspaces" / workspace
+        self.folder = self.state / ("registries" if registry else "workspaces") / workspace
+        state_folder(self.root)
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.connect() as connection:
             connection.executescript(_SCHEMA)
+            if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'models'").fetchone():
+                connection.executescript(_FROM_MODELS)
 
     @contextmanager
     def connect(self) -> Iterator[sqlite3.Connection]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -119,7 +118,7 @@ def az(project):
           *) echo "az $*";;
         esac
         """)  # fmt: skip
-    return {"PATH": f"{project.folder}/bin{os.pathsep}{os.environ['PATH']}"}
+    return {"LOCKGATE_AZ": f"{project.folder}/bin"}
 
 
 def test_azure_cli(project, az):

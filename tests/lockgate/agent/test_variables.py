@@ -20,6 +20,8 @@ NOT_IN_A_PLAIN_JOB = {
     "Strategy.CycleName",
     "Strategy.Name",
     "System.Debug",
+    "resources.triggeringAlias",
+    "resources.triggeringCategory",
     "System.JobPositionInPhase",
     "System.TotalJobsInPhase",
 }

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from lockgate.agent.task import StepHost, Task, TaskError, is_true
+from lockgate.agent.tasks._azure import identity_of, log_in
 from lockgate.agent.tasks._script import announce, find_bash, finish, stderr_fails, write_script
 from lockgate.pipelines.task_specification import Input, TaskSpecification
 
@@ -24,30 +23,6 @@ def _check(inputs: Mapping[str, str]) -> Iterable[str]:
         yield "scriptLocation is inlineScript and inlineScript is missing; write the script"
 
 
-def identity_of(connection: str) -> dict[str, str]:
-    """The ids of a service connection's identity, subscription and tenant: made of its name, so the same every time."""
-    kinds = ("client", "subscription", "tenant")
-    return {kind: str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://desk.invalid/{connection}/{kind}")) for kind in kinds}
-
-
-def _log_in(host: StepHost, folder: Path) -> None:
-    """Leave what `az login` and `az account set` leave: a profile. az itself is not started for that."""
-    connection = host.inputs["azureSubscription"]
-    ids = identity_of(connection)
-    folder.mkdir(parents=True, exist_ok=True)
-    subscription = {
-        "id": ids["subscription"],
-        "name": connection,
-        "state": "Enabled",
-        "isDefault": True,
-        "tenantId": ids["tenant"],
-        "user": {"name": ids["client"], "type": "servicePrincipal"},
-        "environmentName": "AzureCloud",
-    }
-    profile = {"installationId": str(uuid.uuid5(uuid.NAMESPACE_URL, "https://desk.invalid/")), "subscriptions": [subscription]}
-    (folder / "azureProfile.json").write_text(json.dumps(profile), encoding="utf-8")
-
-
 def _run(host: StepHost) -> None:
     inputs = host.inputs
     if shutil.which("az", path=host.environment.get("PATH")) is None:
@@ -57,9 +32,10 @@ def _run(host: StepHost) -> None:
     ids = identity_of(inputs["azureSubscription"])
     extra: dict[str, str] = {}
     if not is_true(inputs["useGlobalConfig"]):
-        extra["AZURE_CONFIG_DIR"] = str(host.folders.temp / ".azclitask")
-    if config := extra.get("AZURE_CONFIG_DIR") or host.environment.get("AZURE_CONFIG_DIR"):
-        _log_in(host, Path(config))
+        # Never into the person's own folder: that is theirs.
+        config = host.folders.temp / ".azclitask"
+        extra["AZURE_CONFIG_DIR"] = str(config)
+        log_in(host.inputs["azureSubscription"], config)
     if is_true(inputs["addSpnToEnvironment"]):
         # As with workload identity federation: there is a token for exchange, and no key.
         extra |= {"servicePrincipalId": ids["client"], "tenantId": ids["tenant"], "idToken": "desk-token-without-use"}

@@ -7,6 +7,7 @@ import subprocess
 from typing import Final
 
 from lockgate.agent.task import StepHost, Task, TaskError
+from lockgate.agent.tasks._azure import log_in
 from lockgate.pipelines.task_specification import Input, TaskSpecification
 
 _EVERY: Final = 1.0
@@ -16,12 +17,12 @@ _ENDED: Final = ("Completed", "Failed", "Canceled", "CancelRequested", "NotRespo
 _KNOWN: Final = ("NotStarted", "Queued", "Preparing", "Provisioning", "Starting", "Running", "Finalizing", "Paused", "Unknown", *_ENDED)
 
 
-def _status(host: StepHost) -> str:
+def _status(host: StepHost, environment: dict[str, str]) -> str:
     name = host.inputs["azureMLJobName"]
     command = ["az", "ml", "job", "show", "--name", name, "--resource-group", host.inputs["resourceGroupName"]]
     command += ["--workspace-name", host.inputs["azureMLWorkspaceName"], "--output", "json"]
     try:
-        asked = subprocess.run(command, env=host.environment, capture_output=True, text=True, check=False, timeout=300)
+        asked = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
     except FileNotFoundError:
         raise TaskError("found no az on PATH; run it with `lockgate run`, which brings its own, or install the Azure CLI") from None
     if asked.returncode:
@@ -38,9 +39,12 @@ def _status(host: StepHost) -> str:
 
 def _run(host: StepHost) -> None:
     name = host.inputs["azureMLJobName"]
+    config = host.folders.temp / ".azclitask"
+    log_in(host.inputs["serviceConnection"], config)
+    environment = {**host.environment, "AZURE_CONFIG_DIR": str(config)}
     before, waited = "", 0.0
     while True:
-        status = _status(host)
+        status = _status(host, environment)
         if status != before:
             host.say(f"job {name}: {status}")
             before = status

@@ -15,7 +15,7 @@ FUNCTION = Function(
     0,
     None,
     _call,
-    "True unless the run was cancelled; with names: if any of those succeeded or failed.",
+    "True unless the run was cancelled or all before was skipped; with names: if any of those succeeded or failed.",
     ("succeededOrFailed()", "True"),
     ("condition",),
 )

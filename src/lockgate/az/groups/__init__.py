@@ -1,0 +1,1 @@
+"""The commands, a module for each few groups that belong together. Each has `COMMANDS`: command → handler."""

@@ -1,0 +1,282 @@
+"""`az ml model`, `data` and `environment`: versions that never change."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from lockgate.az.context import Context
+from lockgate.az.errors import ArgumentError, NotFound
+from lockgate.az.handlers import Handler
+from lockgate.errors import FileError
+from lockgate.workspace import assets, references
+from lockgate.workspace.assets import Asset, Kind
+from lockgate.workspace.cloud import Place
+
+if TYPE_CHECKING:
+    from lockgate.yaml_source import Node
+
+_PARTS: Final = {"model": "models", "data": "data", "environment": "environments"}
+_OPTIONS: Final = {
+    "model": ("name", "version", "description", "path", "type", "stage", "tags", "datastore"),
+    "data": ("name", "version", "description", "path", "type", "datastore"),
+    "environment": ("name", "version", "description", "image", "conda_file", "tags", "os_type"),
+}
+_WAITS: Final = ("no_wait", "it is there at once")
+
+
+def _id(place: Place, kind: str, asset: Asset) -> str:
+    if place.kind == "registry":
+        return f"azureml://registries/{place.name}/{_PARTS[kind]}/{asset.name}/versions/{asset.version}"
+    return f"{place.id}/{_PARTS[kind]}/{asset.name}/versions/{asset.version}"
+
+
+def _shown(place: Place, asset: Asset) -> dict[str, Any]:
+    kind = asset.kind
+    found: dict[str, Any] = {
+        "creation_context": {
+            "created_at": asset.created,
+            "created_by": "desk",
+            "created_by_type": "User",
+            "last_modified_at": asset.modified,
+            "last_modified_by": "desk",
+            "last_modified_by_type": "User",
+        },
+        "description": asset.description,
+        "id": _id(place, kind, asset),
+        "name": asset.name,
+        "properties": asset.properties,
+        "tags": asset.tags,
+        "version": asset.version,
+    }
+    if kind == "environment":
+        found |= {key: value for key, value in asset.spec.items() if key in ("image", "conda_file", "build", "inference_config", "os_type")}
+        found.setdefault("os_type", "linux")
+    else:
+        found |= {"path": asset.path, "type": asset.type}
+    if kind == "model":
+        found |= {"job_name": asset.job, "stage": asset.stage or None, "flavors": asset.spec.get("flavors")}
+    if place.kind == "workspace":
+        found["resourceGroup"] = place.group
+    return found
+
+
+def _create(context: Context, kind: Kind) -> Any:
+    from lockgate.az.files import read
+
+    node = read(context, kind, _OPTIONS[kind])
+    spec = node.plain()
+    name = str(spec.get("name") or "")
+    if not name:
+        raise ArgumentError("the following arguments are required: --name/-n")
+    from lockgate.workspace.content import ignore_patterns
+
+    place = context.place()
+    store = context.store(place)
+    common: dict[str, Any] = {
+        "tags": {key: str(value) for key, value in spec["tags"].items()} if spec.get("tags") is not None else None,
+        "properties": {key: str(value) for key, value in (spec.get("properties") or {}).items()},
+        "description": str(spec.get("description") or ""),
+    }
+    version = _version_of(node)
+    if kind == "environment":
+        return _shown(place, assets.create(store, kind, name, version, spec=_environment(node, spec), **common))
+    kinds = {"model": "custom_model", "data": "uri_folder"}
+    type_ = str(spec.get("type") or kinds[kind]).lower()
+    content, remote, job = _content(context, node, store if place.kind == "workspace" else None)
+    if content is not None:
+        _check_type(node, type_, content)
+    extra = {"folder": content.name} if content is not None else {}
+    made = assets.create(
+        store, kind, name, version, type=type_, content=content, path=remote, spec=extra, stage=str(spec.get("stage") or "") if kind == "model" else "",
+        job=job, ignore=ignore_patterns(content) if content is not None and content.is_dir() and job is None else (), **common,
+    )  # fmt: skip
+    return _shown(place, made)
+
+
+def _version_of(node: Node) -> str:
+    version = node.get("version")
+    return "" if version is None or version.value is None else version.text
+
+
+def _check_type(node: Node, type_: str, content: Path) -> None:
+    at = node.get("path") or node
+    if type_ == "uri_file" and content.is_dir():
+        raise FileError([at.mistake(f"path: {at.text!r} is a folder; allowed: a file, or type uri_folder")])
+    if type_ in ("uri_folder", "mltable", "mlflow_model") and content.is_file():
+        raise FileError([at.mistake(f"path: {at.text!r} is a file; allowed: a folder")])
+    if type_ == "mltable" and not (content / "MLTable").is_file():
+        raise FileError([at.mistake(f"path: {at.text!r} has no file MLTable, which type mltable needs")])
+    if type_ == "mlflow_model" and not (content / "MLmodel").is_file():
+        raise FileError([at.mistake(f"path: {at.text!r} has no file MLmodel, which type mlflow_model needs")])
+
+
+def _content(context: Context, node: Node, store: Any) -> tuple[Path | None, str, str | None]:
+    """Where the bytes of a new asset are on this machine, the address that stays one, and the job that made them."""
+    path = node.get("path")
+    if path is None:
+        raise ArgumentError("the following arguments are required: --path/-p, or path: in the file")
+    reference = references.parse(path.text)
+    if reference.kind == "local":
+        base = Path.cwd() if context.has("path") or not context.text("file") else path.source.path.parent
+        found = (base / reference.path).resolve()
+        if not found.exists():
+            raise FileError([path.mistake(f"path: there is no file or folder {path.text!r}; mend the path")])
+        return found, "", None
+    if reference.kind == "job" and store is not None:
+        return references.job_output(store, reference), "", reference.name
+    if reference.kind == "web":
+        return None, path.text, None
+    if reference.kind in ("asset", "registry"):
+        place = context.cloud.place("registry", reference.place) if reference.kind == "registry" else context.workspace()
+        asset = assets.find(context.store(place), reference.asset, reference.name, reference.version, reference.label)
+        return Path(asset.path), "", asset.job
+    raise FileError(
+        [path.mistake(f"path: {path.text!r} is not on this machine; allowed here: a local path, azureml://jobs/… or azureml:NAME:VERSION")]
+    )
+
+
+def _environment(node: Node, spec: dict[str, Any]) -> dict[str, Any]:
+    found = {key: spec[key] for key in ("image", "os_type", "inference_config") if spec.get(key) is not None}
+    conda = node.get("conda_file")
+    if conda is not None and conda.value is not None:
+        if conda.is_mapping:
+            found["conda_file"] = conda.plain()
+        else:
+            path = conda.source.path.parent / conda.text
+            if not path.is_file():
+                raise FileError([conda.mistake(f"conda_file: there is no file {conda.text!r}; mend the path")])
+            import yaml
+
+            found["conda_file"] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    build = node.get("build")
+    if build is not None and build.is_mapping:
+        path = build.source.path.parent / (build.get("path") or build).text
+        if not path.is_dir():
+            raise FileError([build.mistake(f"build.path: there is no folder {path.name!r}; mend the path")])
+        from lockgate.workspace.content import Hasher
+
+        found["build"] = {**build.plain(), "path": str(path.resolve()), "sha256": Hasher(path / ".none").tree(path)}
+    return found
+
+
+def _one(context: Context, kind: Kind) -> tuple[Place, Asset]:
+    if context.has("label") and context.has("version"):
+        raise ArgumentError("--label and --version: allowed: one of them")
+    if kind in ("model", "data", "environment") and not context.has("version") and not context.has("label"):
+        raise ArgumentError("Must provide either version or label.")
+    place = context.place()
+    return place, assets.find(context.store(place), kind, context.text("name"), context.text("version"), context.text("label"))
+
+
+def _show(context: Context, kind: Kind) -> Any:
+    return _shown(*_one(context, kind))
+
+
+def _list(context: Context, kind: Kind) -> Any:
+    place = context.place()
+    archived = "only" if context.has("archived_only") else "also" if context.has("include_archived") else "no"
+    found = assets.find_all(context.store(place), kind, context.text("name"), archived=archived, limit=0)  # type: ignore[arg-type]
+    stage = context.text("stage")
+    if not context.text("name"):
+        newest: dict[str, Asset] = {}
+        for asset in found:
+            newest.setdefault(asset.name, asset)
+        found = list(newest.values())
+    found = [asset for asset in found if not stage or asset.stage == stage]
+    return [_shown(place, asset) for asset in found[: context.number("max_results") or None]]
+
+
+def _update(context: Context, kind: Kind) -> Any:
+    place, asset = _one(context, kind)
+    tags, properties, description, stage = dict(asset.tags), dict(asset.properties), asset.description, asset.stage
+    for key, value in context.pairs("set").items():
+        first, _, rest = key.partition(".")
+        if first == "tags" and rest:
+            tags[rest] = value
+        elif first == "properties" and rest:
+            properties[rest] = value
+        elif key == "description":
+            description = value
+        elif key == "stage" and kind == "model":
+            stage = value
+        else:
+            raise ArgumentError(
+                f"--set {key}: allowed: description, tags.NAME, properties.NAME{', stage' if kind == 'model' else ''}; the rest never changes"
+            )
+    for key in context.words("remove"):
+        first, _, rest = key.partition(".")
+        if first != "tags" or rest not in tags:
+            raise ArgumentError(f"--remove {key}: allowed: tags.NAME of {', '.join(tags) or 'none'}")
+        del tags[rest]
+    stage = context.text("stage", stage)
+    return _shown(place, assets.update(context.store(place), asset, tags=tags, properties=properties, description=description, stage=stage))
+
+
+def _archive(context: Context, kind: Kind, *, archived: bool) -> None:
+    version = context.text("version")
+    if context.has("label"):
+        version = assets.find(context.store(), kind, context.text("name"), "", context.text("label")).version
+    assets.archive(context.store(), kind, context.text("name"), version, archived=archived)
+
+
+def _share(context: Context, kind: Kind) -> Any:
+    """From a workspace to a registry, by exact version; tags stay behind, as in Azure."""
+    asset = assets.find(context.store(context.workspace()), kind, context.text("name"), context.text("version"))
+    registry = context.cloud.place("registry", context.invocation.text("registry_name"))
+    made = assets.create(
+        context.store(registry), kind, context.text("share_with_name"), context.text("share_with_version"), type=asset.type,
+        content=_bytes_of(asset), spec=asset.spec, description=asset.description, path="" if _bytes_of(asset) else asset.path,
+    )  # fmt: skip
+    if _bytes_of(asset) and made.sha256 != asset.sha256:
+        raise NotFound(f"{asset.name}:{asset.version} came to the registry with other bytes: {made.sha256} instead of {asset.sha256}")
+    return _shown(registry, made)
+
+
+def _bytes_of(asset: Asset) -> Path | None:
+    path = Path(asset.path)
+    return path if asset.path and path.exists() else None
+
+
+def _download(context: Context) -> None:
+    _, asset = _one(context, "model")
+    source = _bytes_of(asset)
+    if source is None:
+        raise NotFound(f"{asset.name}:{asset.version} has no content on this machine; it is at {asset.path}")
+    target = Path(context.text("download_path", ".")) / asset.name / asset.spec.get("folder", source.name)
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True, copy_function=_copy)
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _copy(str(source), str(target))
+
+
+def _copy(source: str, target: str) -> str:
+    shutil.copyfile(source, target)  # Not the mode: what is kept is read-only, a copy is its owner's.
+    return target
+
+
+def _handlers(kind: Kind) -> dict[str, Handler]:
+    words = f"ml {kind}"
+    create: tuple[str, ...] = (*_OPTIONS[kind], "file", "set", "registry_name", "resource_group", "workspace_name")
+    accepts: tuple[tuple[str, str], ...] = (_WAITS, ("skip_validation", "a file is always checked")) if kind == "data" else (_WAITS,)
+    found = {
+        f"{words} create": Handler(lambda c: _create(c, kind), f"register a version: {kind}", create, accepts),
+        f"{words} show": Handler(lambda c: _show(c, kind), f"a version: {kind}"),
+        f"{words} list": Handler(lambda c: _list(c, kind), f"the newest of each name, or all versions of one: {kind}"),
+        f"{words} update": Handler(
+            lambda c: _update(c, kind), f"change tags, description: {kind}",
+            ("name", "version", "label", "set", "remove", "registry_name", "resource_group", "workspace_name", *(("stage",) if kind == "model" else ())),
+            (("force_string", "values of tags are texts"),),
+        ),
+        f"{words} archive": Handler(lambda c: _archive(c, kind, archived=True), f"hide: {kind}"),
+        f"{words} restore": Handler(lambda c: _archive(c, kind, archived=False), f"show again: {kind}"),
+        f"{words} share": Handler(lambda c: _share(c, kind), f"copy to a registry: {kind}"),
+    }  # fmt: skip
+    if kind == "model":
+        found["ml model download"] = Handler(_download, "copy a model's files out")
+    return found
+
+
+COMMANDS: Final = {**_handlers("model"), **_handlers("data"), **_handlers("environment")}

@@ -1,0 +1,174 @@
+"""`az ml job`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from lockgate.az.context import Context
+from lockgate.az.errors import NotFound, ServiceError
+from lockgate.az.handlers import Handler
+from lockgate.workspace import jobs
+from lockgate.workspace.jobs import ENDED, Job
+from lockgate.workspace.store import Store
+
+_POLL: Final = 0.05
+
+
+def _shown(context: Context, store: Store, job: Job) -> dict[str, Any]:
+    place = context.workspace()
+    outputs = jobs.outputs_of(store, job.name)
+    found: dict[str, Any] = {
+        "creation_context": {"created_at": job.created, "created_by": "desk", "created_by_type": "User"},
+        "display_name": job.display_name,
+        "experiment_name": job.experiment,
+        "id": f"azureml:{place.id}/jobs/{job.name}",
+        "jobs": {node: {"outputs": {name: {"path": path} for name, path in made.items()}} for node, made in outputs.items()},
+        "name": job.name,
+        "properties": {},
+        "resourceGroup": place.group,
+        "services": {"Studio": {"endpoint": str(store.job_folder(job.name)), "type": "Studio"}},
+        "status": job.status,
+        "type": "pipeline",
+    }
+    if job.reason:
+        found["error"] = job.reason
+    return found
+
+
+def _find(context: Context) -> tuple[Store, Job]:
+    store = context.store(context.workspace())
+    name = context.text("name")
+    job = jobs.find_job(store, name)
+    if job is None:
+        raise NotFound(f"(UserError) Run {name} was not found in workspace {store.workspace}.")
+    return store, job
+
+
+def _create(context: Context) -> Any:
+    from lockgate.execution.job_file import load_job
+    from lockgate.execution.job_process import begin
+    from lockgate.execution.overrides import parse_override
+
+    store = context.store(context.workspace())
+    file = Path(context.text("file"))
+    overrides = context.words("set")
+    load_job(file, [parse_override(text) for text in overrides])
+    name = context.text("name") or jobs.new_job_name()
+    if jobs.find_job(store, name) is not None:
+        raise ServiceError(
+            f"(UserError) A job with name {name} already exists in workspace {store.workspace}. Please use a different name."
+        )
+    begin(store, name, file.resolve(), overrides)
+    if context.has("stream"):
+        _follow(store, name)
+    job = jobs.find_job(store, name)
+    shown = _shown(context, store, job) if job else None
+    if shown and (path := context.text("save_as")):
+        import yaml
+
+        Path(path).write_text(yaml.safe_dump(shown, sort_keys=False), encoding="utf-8")
+    return shown
+
+
+def _follow(store: Store, name: str) -> None:
+    """Print a job's log until it has ended.
+
+    Raises:
+        ServiceError: it did not complete.
+    """
+    from lockgate.execution.job_process import LOG
+
+    print(f"RunId: {name}\nWeb View: {store.job_folder(name)}\n\nStreaming {LOG}\n{'=' * (len(LOG) + 10)}\n", file=sys.stderr, flush=True)
+    path = store.job_folder(name) / LOG
+    position = 0
+    while True:
+        job = jobs.find_job(store, name)
+        ended = job is None or job.status in ENDED
+        if path.exists():
+            with path.open("rb") as stream:
+                stream.seek(position)
+                data = stream.read()
+            position += len(data)
+            sys.stderr.write(data.decode("utf-8", errors="replace"))
+            sys.stderr.flush()
+        if ended:
+            break
+        time.sleep(_POLL)
+    status = job.status if job else "gone"
+    print(f"\nExecution Summary\n=================\nRunId: {name}\nStatus: {status}", file=sys.stderr, flush=True)
+    if status != "Completed":
+        raise ServiceError(f"(JobFailed) job {name} ended as {status}: {job.reason if job else ''}")
+
+
+def _stream(context: Context) -> None:
+    store, job = _find(context)
+    _follow(store, job.name)
+
+
+def _cancel(context: Context) -> None:
+    store, job = _find(context)
+    if job.status in ENDED:
+        raise ServiceError(f"(UserError) Run {job.name} is in a terminal state ({job.status}) and can't be cancelled.")
+    if job.process is not None:
+        os.kill(job.process, signal.SIGTERM)
+    while (now := jobs.find_job(store, job.name)) and now.status not in ENDED:
+        time.sleep(_POLL)
+
+
+def _list(context: Context) -> Any:
+    store = context.store(context.workspace())
+    return [_shown(context, store, job) for job in jobs.find_jobs(store, context.number("max_results"))]
+
+
+def _show(context: Context) -> Any:
+    return _shown(context, *_find(context))
+
+
+def _validate(context: Context) -> Any:
+    from lockgate.execution.job_file import load_job
+    from lockgate.execution.overrides import parse_override
+
+    load_job(Path(context.text("file")), [parse_override(text) for text in context.words("set")])
+    return {"result": "Succeeded"}
+
+
+def _download(context: Context) -> None:
+    store, job = _find(context)
+    if job.status not in ENDED:
+        raise ServiceError(f"(UserError) Run {job.name} is {job.status}; its outputs can be downloaded once it has ended.")
+    wanted = context.text("output_name")
+    base = Path(context.text("download_path", "."))
+    found = {(node, name): path for node, made in jobs.outputs_of(store, job.name).items() for name, path in made.items()}
+    chosen = {key: path for key, path in found.items() if not wanted or key[1] == wanted}
+    if wanted and len(chosen) != 1:
+        there = ", ".join(sorted(f"{node}.{name}" for node, name in found)) or "none"
+        raise NotFound(f"job {job.name} has {'several outputs' if chosen else 'no output'} {wanted!r}; it has: {there}")
+    for (node, name), path in chosen.items():
+        target = base / "named-outputs" / name if wanted else base / "named-outputs" / node / name
+        if Path(path).is_dir():
+            shutil.copytree(path, target, dirs_exist_ok=True)
+        else:
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, target)
+
+
+COMMANDS: Final = {
+    "ml job create": Handler(
+        _create, "begin a job", ("file", "name", "set", "stream", "save_as", "resource_group", "workspace_name"),
+        (("skip_validation", "a job is always checked"), ("web", "no page is opened")),
+    ),
+    "ml job show": Handler(_show, "a job", ("name", "resource_group", "workspace_name"), (("web", "no page is opened"),)),
+    "ml job list": Handler(
+        _list, "all jobs, the newest first", ("max_results", "resource_group", "workspace_name"), (("all_results", "all are listed"),)
+    ),
+    "ml job stream": Handler(_stream, "a job's log until it ends"),
+    "ml job cancel": Handler(_cancel, "end a job"),
+    "ml job download": Handler(_download, "copy outputs of a job out", ("name", "output_name", "download_path", "all", "resource_group", "workspace_name")),
+    "ml job validate": Handler(_validate, "check a job's file"),
+}  # fmt: skip

@@ -1,0 +1,222 @@
+"""What the YAML files of assets and resources may hold, as data, and the check of a file against it.
+
+Sources: Microsoft's pages on the YAML schemas of the ml extension (version 2).
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from lockgate.errors import FileError, Mistake
+from lockgate.yaml_source import Node
+
+Shape = Literal["text", "number", "boolean", "mapping", "list", "texts", "any"]
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of a file.
+
+    Attributes:
+        shape: texts is a mapping of texts.
+        values: the only texts it takes.
+        keys: the keys of a mapping; empty: any.
+        required: whether the file needs it.
+    """
+
+    shape: Shape = "text"
+    values: tuple[str, ...] = ()
+    keys: dict[str, Key] = field(default_factory=dict)
+    required: bool = False
+
+
+TEXT: Final = Key()
+NUMBER: Final = Key("number")
+BOOLEAN: Final = Key("boolean")
+TEXTS: Final = Key("texts")
+ANY: Final = Key("any")
+_COMMON: Final = {"$schema": TEXT, "name": TEXT, "description": TEXT, "tags": TEXTS, "properties": TEXTS}
+_VERSIONED: Final = {**_COMMON, "version": TEXT}
+_IDENTITY: Final = Key("mapping")
+_INTELLECTUAL: Final = Key("mapping")
+
+MODEL: Final = {
+    **_VERSIONED,
+    "path": Key(required=True),
+    "type": Key(values=("custom_model", "mlflow_model", "triton_model")),
+    "flavors": ANY,
+    "stage": TEXT,
+    "datastore": TEXT,
+    "default_deployment_template": ANY,
+    "intellectual_property": _INTELLECTUAL,
+    "system_metadata": ANY,
+}
+DATA: Final = {
+    **_VERSIONED,
+    "path": Key(required=True),
+    "type": Key(values=("uri_file", "uri_folder", "mltable")),
+    "datastore": TEXT,
+    "latest_version": TEXT,
+    "skip_validation": BOOLEAN,
+    "auto_delete_setting": ANY,
+    "referenced_uris": Key("list"),
+    "mltable_schema_url": TEXT,
+}
+_ROUTE: Final = Key("mapping", keys={"port": NUMBER, "path": TEXT})
+ENVIRONMENT: Final = {
+    **_VERSIONED,
+    "image": TEXT,
+    "conda_file": ANY,
+    "build": Key("mapping", keys={"path": Key(required=True), "dockerfile_path": TEXT}),
+    "os_type": Key(values=("linux", "windows")),
+    "inference_config": Key("mapping", keys={"liveness_route": _ROUTE, "readiness_route": _ROUTE, "scoring_route": _ROUTE}),
+    "datastore": TEXT,
+    "intellectual_property": _INTELLECTUAL,
+}
+COMPUTE: Final = {
+    **_COMMON,
+    "type": Key(values=("amlcompute", "computeinstance", "kubernetes", "virtualmachine", "synapsespark"), required=True),
+    "location": TEXT,
+    "resource_id": TEXT,
+    "size": TEXT,
+    "tier": Key(values=("dedicated", "low_priority")),
+    "min_instances": NUMBER,
+    "max_instances": NUMBER,
+    "idle_time_before_scale_down": NUMBER,
+    "ssh_public_access_enabled": BOOLEAN,
+    "ssh_settings": Key("mapping"),
+    "network_settings": Key("mapping"),
+    "identity": _IDENTITY,
+    "enable_node_public_ip": BOOLEAN,
+    "create_on_behalf_of": ANY,
+    "schedules": ANY,
+    "setup_scripts": ANY,
+    "custom_applications": ANY,
+    "namespace": TEXT,
+    "enable_sso": BOOLEAN,
+    "enable_root_access": BOOLEAN,
+    "enable_os_patching": BOOLEAN,
+    "release_quota_on_stop": BOOLEAN,
+    "idle_time_before_shutdown": TEXT,
+    "idle_time_before_shutdown_minutes": NUMBER,
+    "subnet": TEXT,
+}
+DATASTORE: Final = {
+    **_COMMON,
+    "type": Key(values=("azure_blob", "azure_file", "azure_data_lake_gen1", "azure_data_lake_gen2", "one_lake"), required=True),
+    "account_name": TEXT,
+    "container_name": TEXT,
+    "file_share_name": TEXT,
+    "filesystem": TEXT,
+    "store_name": TEXT,
+    "endpoint": TEXT,
+    "protocol": TEXT,
+    "credentials": Key("mapping"),
+    "one_lake_workspace_name": TEXT,
+    "artifact": ANY,
+}
+WORKSPACE: Final = {
+    **_COMMON,
+    "display_name": TEXT,
+    "location": TEXT,
+    "resource_group": TEXT,
+    **dict.fromkeys(
+        ("storage_account", "key_vault", "application_insights", "container_registry", "image_build_compute", "primary_user_assigned_identity",
+         "hub_id", "default_resource_group", "kind", "system_datastores_auth_mode", "allow_roleassignment_on_rg"),
+        TEXT,
+    ),
+    "public_network_access": Key(values=("Enabled", "Disabled")),
+    "hbi_workspace": BOOLEAN,
+    "enable_data_isolation": BOOLEAN,
+    "customer_managed_key": Key("mapping"),
+    "managed_network": ANY,
+    "network_acls": ANY,
+    "identity": _IDENTITY,
+    "serverless_compute": Key("mapping"),
+    "provision_network_now": BOOLEAN,
+}  # fmt: skip
+REGISTRY: Final = {
+    **_COMMON,
+    "display_name": TEXT,
+    "location": Key(required=True),
+    "resource_group": TEXT,
+    "public_network_access": Key(values=("Enabled", "Disabled")),
+    "replication_locations": Key("list", required=True),
+    "container_registry": TEXT,
+    "identity": _IDENTITY,
+    "intellectual_property": _INTELLECTUAL,
+    "managed_resource_group": TEXT,
+    "mlflow_registry_uri": TEXT,
+}
+ALL: Final[dict[str, dict[str, Key]]] = {
+    "model": MODEL,
+    "data": DATA,
+    "environment": ENVIRONMENT,
+    "compute": COMPUTE,
+    "datastore": DATASTORE,
+    "workspace": WORKSPACE,
+    "registry": REGISTRY,
+}
+
+
+def check(node: Node, kind: str) -> None:
+    """Compare a file with what it may hold.
+
+    Raises:
+        FileError: every mistake, with its place.
+    """
+    mistakes: list[Mistake] = []
+    if not node.is_mapping:
+        raise FileError([node.mistake(f"found {node.describe()}; allowed: a mapping, such as name: and type:")])
+    _check_keys(node, ALL[kind], f"a file of kind {kind}", mistakes)
+    if kind == "environment" and node.get("image") is None and node.get("build") is None:
+        mistakes.append(node.mistake("an environment needs image: or build:"))
+    if mistakes:
+        raise FileError(mistakes)
+
+
+def _check_keys(node: Node, keys: dict[str, Key], what: str, mistakes: list[Mistake]) -> None:
+    for name, value in node.items():
+        key = keys.get(name)
+        if key is None:
+            near = difflib.get_close_matches(name, keys, n=1, cutoff=0.75)
+            hint = f"did you mean {near[0]!r}?" if near else f"allowed: {', '.join(sorted(keys))}"
+            mistakes.append(value.mistake(f"unknown key {name!r} of {what}; {hint}", at_key=True))
+            continue
+        _check_value(name, value, key, mistakes)
+    for name, key in keys.items():
+        if key.required and (node.get(name) is None or _is_nothing(node.get(name))):
+            mistakes.append(node.mistake(f"{what} needs {name}:"))
+
+
+def _is_nothing(node: Any) -> bool:
+    return node is not None and node.value is None
+
+
+def _check_value(name: str, value: Node, key: Key, mistakes: list[Mistake]) -> None:
+    if value.value is None or key.shape == "any":
+        return
+    wrong = {
+        "text": value.is_mapping or value.is_list,
+        "number": not isinstance(value.value, (int, float)) or isinstance(value.value, bool),
+        "boolean": not isinstance(value.value, bool),
+        "mapping": not value.is_mapping,
+        "texts": not value.is_mapping or any(inner.is_mapping or inner.is_list for _, inner in value.items()),
+        "list": not value.is_list,
+    }[key.shape]
+    if wrong:
+        shapes = {
+            "text": "a text",
+            "number": "a number",
+            "boolean": "true or false",
+            "mapping": "a mapping",
+            "texts": "a mapping of texts",
+            "list": "a list",
+        }
+        mistakes.append(value.mistake(f"{name}: found {value.describe()}; allowed: {shapes[key.shape]}"))
+    elif key.values and value.text.lower() not in {word.lower() for word in key.values}:
+        mistakes.append(value.mistake(f"{name}: found {value.describe()}; allowed: {', '.join(key.values)}"))
+    elif key.shape == "mapping" and key.keys:
+        _check_keys(value, key.keys, name, mistakes)

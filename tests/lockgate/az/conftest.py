@@ -1,0 +1,73 @@
+"""A desk in a folder of its own with a group, two workspaces and a registry; `az` is called in real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+
+class Cloud:
+    """A folder with the desk's state."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / ".lockgate").mkdir()
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(text), encoding="utf-8")
+        return path
+
+    def az(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Call az; options may stand in one word with spaces between."""
+        return subprocess.run(
+            [sys.executable, "-m", "lockgate.az", *words],
+            cwd=self.folder,
+            env={**os.environ, "LOCKGATE_ROOT": str(self.folder), **environment},
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+
+    def get(self, *words: str) -> Any:
+        """The result of a command that must succeed."""
+        done = self.az(*words)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout) if done.stdout else None
+
+    def refused(self, code: int, *words: str) -> str:
+        """What a command says that must be refused with an exit code."""
+        done = self.az(*words)
+        assert (done.returncode, done.stdout) == (code, ""), done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        assert done.stderr.startswith("ERROR: ")
+        return done.stderr.removeprefix("ERROR: ").rstrip("\n")
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Cloud:
+    """A desk with nothing in it."""
+    return Cloud(tmp_path)
+
+
+@pytest.fixture
+def cloud(empty: Cloud) -> Cloud:
+    """A desk with what a delivery has."""
+    empty.get("group", "create", "--name", "rg", "--location", "westeurope")
+    for name in ("dev1", "stage1"):
+        empty.get("ml", "workspace", "create", "--name", name, "--resource-group", "rg")
+    empty.write("registry.yml", "name: reg1\nlocation: westeurope\nreplication_locations: [{location: westeurope}]\n")
+    empty.get("ml", "registry", "create", "--file", "registry.yml", "--resource-group", "rg")
+    empty.get("configure", "--defaults", "group=rg", "workspace=dev1")
+    empty.write("model/MLmodel", "flavors: {}\n")
+    empty.write("model/data/weights.bin", "weights\n")
+    return empty

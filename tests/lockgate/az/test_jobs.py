@@ -1,0 +1,128 @@
+"""`az ml job`: jobs in processes of their own, which outlive the command and are found again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+JOB = """\
+    type: pipeline
+    display_name: a try
+    experiment_name: tries
+    inputs: {seconds: 0, word: hello}
+    jobs:
+      one:
+        type: command
+        command: echo ${{inputs.word}} > ${{outputs.made}}/word.txt; sleep ${{inputs.seconds}}; exit 0
+        environment: azureml:any:1
+        inputs: {word: "${{parent.inputs.word}}", seconds: "${{parent.inputs.seconds}}"}
+        outputs: {made: {type: uri_folder}}
+    """
+
+
+@pytest.fixture
+def desk(cloud):
+    cloud.write("job.yml", JOB)
+    return cloud
+
+
+def test_a_job_runs_after_the_command_and_its_outputs_become_an_asset(desk):
+    made = desk.get("ml", "job", "create", "--file", "job.yml", "--name", "first", "--set", "inputs.word=bye")
+    assert (made["name"], made["display_name"], made["experiment_name"], made["type"]) == ("first", "a try", "tries", "pipeline")
+    streamed = desk.az("ml", "job", "stream", "-n", "first")
+    assert streamed.returncode == 0, streamed.stderr
+    assert "RunId: first\nStatus: Completed" in streamed.stderr
+    assert desk.get("ml", "job", "show", "-n", "first", "--query", "status") == "Completed"
+    desk.get("ml", "job", "download", "-n", "first", "--output-name", "made", "--download-path", "out")
+    assert (desk.folder / "out/named-outputs/made/word.txt").read_text() == "bye\n"
+    model = desk.get("ml", "model", "create", "-n", "m", "--path", "azureml://jobs/first/outputs/made/paths/", "--type", "custom_model")
+    assert model["job_name"] == "first"
+
+
+def test_stream_ends_with_the_job_and_fails_with_it(desk):
+    desk.write("bad.yml", JOB.replace("exit 0", "echo no luck; exit 3"))
+    done = desk.az("ml", "job", "create", "-f", "bad.yml", "-n", "bad", "--stream")
+    assert done.returncode == 1
+    assert "no luck" in done.stderr
+    assert done.stderr.rstrip().endswith("ERROR: (JobFailed) job bad ended as Failed: failed: one")
+
+
+def test_mistakes_are_found_before_anything_begins(desk):
+    desk.write("wrong.yml", JOB.replace("display_name", "displayname"))
+    assert desk.refused(1, "ml", "job", "create", "-f", "wrong.yml").startswith("wrong.yml:2:1: unknown key 'displayname'")
+    assert desk.refused(1, "ml", "job", "validate", "-f", "wrong.yml").startswith("wrong.yml:2:1:")
+    assert desk.get("ml", "job", "list") == []
+
+
+def test_a_name_is_taken_once(desk):
+    desk.get("ml", "job", "create", "-f", "job.yml", "-n", "first")
+    assert desk.refused(1, "ml", "job", "create", "-f", "job.yml", "-n", "first").startswith(
+        "(UserError) A job with name first already exists"
+    )
+
+
+def test_cancel_ends_it_and_a_killed_one_is_found_failed(desk):
+    desk.get("ml", "job", "create", "-f", "job.yml", "-n", "long", "--set", "inputs.seconds=60")
+    desk.get("ml", "job", "cancel", "-n", "long")
+    assert desk.get("ml", "job", "show", "-n", "long", "--query", "status") == "Canceled"
+    desk.get("ml", "job", "create", "-f", "job.yml", "-n", "killed", "--set", "inputs.seconds=61")
+    from lockgate.workspace import jobs
+    from lockgate.workspace.store import Store
+
+    job = jobs.find_job(Store(desk.folder, "dev1"), "killed")
+    assert job is not None
+    assert job.process is not None
+    os.kill(job.process, signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while (found := desk.get("ml", "job", "show", "-n", "killed"))["status"] == "Running" and time.monotonic() < deadline:
+        pass
+    assert found["status"] == "Failed"
+    assert "ended without a word" in found["error"]
+
+
+def test_a_registered_table_is_an_input(desk):
+    desk.write("a.csv", "a\n1\n")
+    desk.get("ml", "data", "create", "-n", "flights", "--type", "uri_file", "--path", "a.csv")
+    desk.write("use.yml", """\
+        type: pipeline
+        jobs:
+          one:
+            type: command
+            command: cp ${{inputs.table}} ${{outputs.copy}}
+            environment: azureml:any:1
+            inputs: {table: {type: uri_file, path: "azureml:flights:1"}}
+            outputs: {copy: {type: uri_file}}
+        """)  # fmt: skip
+    done = desk.az("ml", "job", "create", "-f", "use.yml", "-n", "use", "--stream", "-o", "none")
+    assert done.returncode == 0, done.stderr
+    desk.get("ml", "job", "download", "-n", "use", "--output-name", "copy")
+    assert next((desk.folder / "named-outputs/copy").iterdir()).read_text() == "a\n1\n"
+
+
+def test_a_pipeline_step_finds_the_desks_az_first(desk):
+    desk.write("p.yml", """\
+        steps:
+        - checkout: none
+        - task: AzureCLI@2
+          inputs:
+            azureSubscription: my-connection
+            scriptType: bash
+            scriptLocation: inlineScript
+            inlineScript: |
+              set -euo pipefail
+              az account show --query name -o tsv
+              az ml model create --name m --path $(folder)/model -g rg -w dev1 --query version -o tsv
+        """)  # fmt: skip
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        [sys.executable, "-m", "lockgate", "run", "p.yml", "--plain", "--logs", "-v", f"folder={desk.folder}"],
+        cwd=desk.folder, capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "| my-connection\n" in done.stdout
+    assert desk.get("ml", "model", "show", "-n", "m", "-v", "1")["version"] == "1"
