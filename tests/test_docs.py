@@ -49,10 +49,9 @@ def test_files_named_in_the_docs_exist(page: Path) -> None:
         assert list(ROOT.glob(name)) or name in later, f"{page.name} names {name}, which is not there"
 
 
-def test_the_reference_of_azure_pipelines_is_what_the_code_says() -> None:
-    done = subprocess.run(
-        [sys.executable, "tools/write_pipelines_reference.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+@pytest.mark.parametrize("tool", ["write_pipelines_reference", "write_az_reference"])
+def test_the_written_references_are_what_the_code_says(tool: str) -> None:
+    done = subprocess.run([sys.executable, f"tools/{tool}.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 

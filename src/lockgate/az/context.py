@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lockgate.az.arguments import Invocation
-from lockgate.az.errors import ArgumentError, AzError, NotOnTheDesk
+from lockgate.az.errors import ArgumentError, AzError
 from lockgate.state import STATE_FOLDER
 from lockgate.workspace.cloud import SUBSCRIPTION, TENANT, Cloud, Place
 from lockgate.workspace.store import Store
@@ -74,11 +74,6 @@ class Context:
         if text and (not text.isdigit() or int(text) < 1):
             raise ArgumentError(f"argument --{key.replace('_', '-')}: invalid int value: '{text}'")
         return int(text or 0)
-
-    def refuse(self, key: str, why: str) -> None:
-        """Refuse an option by name."""
-        if self.has(key):
-            raise NotOnTheDesk(f"--{key.replace('_', '-')} is not supported on the desk: {why}")
 
     # Configuration --------------------------------------------------------------------------------------------------------
 

@@ -81,9 +81,18 @@ def _main(words: list[str], environment: Mapping[str, str], out: TextIO, err: Te
         _check_subscription(context)
     if found.has("debug"):
         err.write(f"DEBUG: lockgate az: command {command}, options {', '.join(found.given) or 'none'}\n")
+    if "yes" in obeyed and handler.obeys != ("*",) and not found.has("yes"):
+        _confirm()
     result = handler.run(context)
     _print(result, found, out)
     return 0
+
+
+def _confirm() -> None:
+    if not sys.stdin.isatty():
+        raise AzError("Unable to prompt for confirmation as no tty available. Use --yes.")
+    if input("Are you sure you want to perform this operation? (y/n): ").strip().lower() not in ("y", "yes"):
+        raise AzError("Operation cancelled.")
 
 
 def _check_subscription(context: Context) -> None:

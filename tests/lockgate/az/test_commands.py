@@ -132,3 +132,17 @@ def test_nothing_heavy_is_imported_for_a_list(cloud):
         check=True,
     )
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("words", ["group delete -n rg", "ml workspace delete -n dev -g rg"])
+def test_what_deletes_all_wants_a_yes_where_nobody_can_be_asked(cloud, words):
+    assert cloud.refused(1, *words.split()) == "Unable to prompt for confirmation as no tty available. Use --yes."
+    assert cloud.get("group", "exists", "-n", "rg") is True
+
+
+def test_an_option_without_effect_says_why(cloud):
+    assert "--use-device-code" in (help_ := cloud.az("login", "--help").stdout)
+    assert "without effect here: whoever runs the desk is let in" in help_
+    assert cloud.refused(2, "extension", "add", "-n", "ml", "--source", "x").startswith(
+        "--source of az extension add is not supported on the desk"
+    )

@@ -85,7 +85,6 @@ def _extension(context: Context) -> dict[str, Any]:
 
 
 def _extension_add(context: Context) -> None:
-    context.refuse("source", "the desk has its own ml; leave it out")
     wanted = context.text("version")
     _extension(context)
     if wanted and wanted != ML:
@@ -93,19 +92,28 @@ def _extension_add(context: Context) -> None:
         raise AzError(f"No matching extensions for 'ml' version '{wanted}'. The desk stands in for {ML}; pin that.")
 
 
+_OWN: Final = "the desk has its own ml"
+_UNPROVED: Final = ("allow_no_subscriptions", "claims_challenge", "client_id", "object_id", "resource_id", "scope", "tenant", "use_cert_sn_issuer", "use_device_code")  # fmt: skip
 COMMANDS: Final = {
-    "login": Handler(_login, "log in", accepts=tuple((name, _ANYONE) for name in ("scope", "claims_challenge"))),
-    "logout": Handler(_logout, "log out"),
+    "login": Handler(
+        _login, "log in", ("service_principal", "username", "password", "federated_token", "certificate", "identity"),
+        tuple((name, _ANYONE) for name in _UNPROVED),
+    ),
+    "logout": Handler(_logout, "log out", (), (("username", "the desk has one account"),)),
     "account show": Handler(_account_show, "the subscription"),
-    "account list": Handler(lambda context: context.subscriptions(), "all subscriptions"),
+    "account list": Handler(
+        lambda context: context.subscriptions(), "all subscriptions", (), (("all", "the desk has one, enabled"), ("refresh", "nothing is cached"))
+    ),
     "account set": Handler(_account_set, "choose a subscription"),
-    "configure": Handler(_configure, "defaults such as group and workspace"),
+    "configure": Handler(_configure, "defaults such as group and workspace", ("defaults", "list_defaults")),
     "version": Handler(_version, "versions"),
-    "extension add": Handler(_extension_add, "see that ml is there"),
-    "extension update": Handler(lambda context: _extension(context) and None, "see that ml is there"),
+    "extension add": Handler(
+        _extension_add, "see that ml is there", ("name", "version"), tuple((name, _OWN) for name in ("allow_preview", "system", "upgrade", "yes"))
+    ),
+    "extension update": Handler(lambda context: _extension(context) and None, "see that ml is there", ("name",), (("allow_preview", _OWN),)),
     "extension list": Handler(lambda context: [_extension_of(context)], "the extensions"),
     "extension show": Handler(_extension, "an extension"),
-}
+}  # fmt: skip
 
 
 def _extension_of(context: Context) -> dict[str, Any]:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _PARTS: Final = {"model": "models", "data": "data", "environment": "environments"}
 _OPTIONS: Final = {
-    "model": ("name", "version", "description", "path", "type", "stage", "tags", "datastore"),
-    "data": ("name", "version", "description", "path", "type", "datastore"),
+    "model": ("name", "version", "description", "path", "type", "stage", "tags"),
+    "data": ("name", "version", "description", "path", "type"),
     "environment": ("name", "version", "description", "image", "conda_file", "tags", "os_type"),
 }
 _WAITS: Final = ("no_wait", "it is there at once")
@@ -260,7 +260,11 @@ def _copy(source: str, target: str) -> str:
 def _handlers(kind: Kind) -> dict[str, Handler]:
     words = f"ml {kind}"
     create: tuple[str, ...] = (*_OPTIONS[kind], "file", "set", "registry_name", "resource_group", "workspace_name")
-    accepts: tuple[tuple[str, str], ...] = (_WAITS, ("skip_validation", "a file is always checked")) if kind == "data" else (_WAITS,)
+    accepts: tuple[tuple[str, str], ...] = (
+        (_WAITS,) if kind == "environment" else (_WAITS, ("datastore", "the bytes are kept in the workspace"))
+    )
+    if kind == "data":
+        accepts = (*accepts, ("skip_validation", "a file is always checked"))
     found = {
         f"{words} create": Handler(lambda c: _create(c, kind), f"register a version: {kind}", create, accepts),
         f"{words} show": Handler(lambda c: _show(c, kind), f"a version: {kind}"),

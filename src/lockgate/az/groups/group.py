@@ -42,5 +42,5 @@ COMMANDS: Final = {
     "group show": Handler(lambda context: _shown(context.cloud.group(context.text("name"))), "a group"),
     "group exists": Handler(_exists, "whether there is a group"),
     "group list": Handler(lambda context: [_shown(group) for group in context.cloud.groups()], "all groups", ()),
-    "group delete": Handler(_delete, "delete a group with all that is in it", ("name", "yes", "no_wait") ),
+    "group delete": Handler(_delete, "delete a group with all that is in it", ("name", "yes"), (("no_wait", "it is gone at once"),)),
 }  # fmt: skip

@@ -70,18 +70,18 @@ def _start(context: Context) -> None:
 
 
 _PLACE: Final = ("name", "resource_group", "workspace_name")
-_WAITS: Final = (("no_wait", "it is there at once"), ("yes", "nothing is asked"))
+_WAITS: Final = (("no_wait", "it is there at once"),)
 COMMANDS: Final = {
-    "ml compute create": Handler(lambda c: _create(c, "compute"), "describe a compute", (*_OF_COMPUTE, "file", "set", *_PLACE), _WAITS[:1]),
+    "ml compute create": Handler(lambda c: _create(c, "compute"), "describe a compute", (*_OF_COMPUTE, "file", "set", *_PLACE), _WAITS),
     "ml compute show": Handler(
         lambda c: _shown(c, resources.get(c.store(), "compute", c.text("name")), "compute"), "a compute"
     ),
     "ml compute list": Handler(lambda c: _list(c, "compute"), "all computes", ("type", *_PLACE[1:]), (("max_results", "all are listed"),)),
     "ml compute update": Handler(
         lambda c: _update(c, "compute"), "change a compute",
-        (*_PLACE, "min_instances", "max_instances", "idle_time_before_scale_down", "tags"), _WAITS[:1],
+        (*_PLACE, "min_instances", "max_instances", "idle_time_before_scale_down", "tags"), _WAITS,
     ),
-    "ml compute delete": Handler(lambda c: _delete(c, "compute"), "delete a compute", _PLACE, _WAITS),
+    "ml compute delete": Handler(lambda c: _delete(c, "compute"), "delete a compute", (*_PLACE, "yes"), (("no_wait", "it is gone at once"),)),
     "ml compute start": Handler(_start, "start a compute", _PLACE, (("no_wait", _ONE_MACHINE),)),
     "ml compute stop": Handler(_start, "stop a compute", _PLACE, (("no_wait", _ONE_MACHINE),)),
     "ml datastore create": Handler(lambda c: _create(c, "datastore"), "describe a datastore", ("name", "file", "set", *_PLACE)),

@@ -86,8 +86,8 @@ def _handlers(kind: str) -> dict[str, Handler]:
             ("name", "resource_group", "display_name", "public_network_access", "set", *(("description",) if kind == "workspace" else ())), waits,
         ),
         f"{words} delete": Handler(
-            lambda context: _delete(context, kind), f"delete a {kind} with all that is in it", ("name", "resource_group"),
-            (("no_wait", "it is gone at once"), ("yes", "nothing is asked"), ("all_resources", _REMOTE), ("permanently_delete", "it always is"))
+            lambda context: _delete(context, kind), f"delete a {kind} with all that is in it", ("name", "resource_group", *(("yes",) if kind == "workspace" else ())),
+            (("no_wait", "it is gone at once"), ("all_resources", _REMOTE), ("permanently_delete", "it always is"))
             if kind == "workspace" else (),
         ),
     }  # fmt: skip
