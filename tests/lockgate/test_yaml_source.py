@@ -144,10 +144,11 @@ def test_a_long_line_is_shown_with_a_caret_below_the_mistake(tmp_path):
         "".join(" " * depth + "a:\n" for depth in range(2_000)),
         "!" * 100_000,
         "&a " * 10_000 + "x",
+        "&" + "a" * 100_000 + " x",
         "a: '" + "x" * 5_000_000,
         "a: &a [*a, *a]\n",
     ],
-    ids=["brackets", "dashes", "braces", "indents", "tags", "anchors", "open-quote", "alias-of-itself"],
+    ids=["brackets", "dashes", "braces", "indents", "tags", "anchors", "anchor", "open-quote", "alias-of-itself"],
 )
 @pytest.mark.parametrize("before", ["", "type: pipeline\njobs: "], ids=["pipelines", "azureml"])
 def test_hostile_text_ends_in_a_message_and_not_in_a_crash(text, before, tmp_path):

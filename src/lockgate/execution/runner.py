@@ -138,6 +138,10 @@ class Runner:
             StateError: an asset that it names does not exist.
             KeyboardInterrupt: after everything was stopped.
         """
+        with jobs.held(self._store, self._name):
+            return self._run()
+
+    def _run(self) -> Outcome:
         begun = time.monotonic()
         inputs = {name: self._resolve_own(value) for name, value in self._job.inputs.items()}
         self._check_models()

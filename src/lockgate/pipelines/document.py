@@ -24,6 +24,10 @@ _BOOLEAN: Final = re.compile(r"true|True|TRUE|false|False|FALSE")
 _NUMBER: Final = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
 
 
+def _cut(text: str) -> str:
+    return text if len(text) < 60 else text[:59] + "…"
+
+
 class Scalar(Leaf):
     """A text, or what an expression in its place came to.
 
@@ -84,7 +88,7 @@ class Scalar(Leaf):
 
     def describe(self) -> str:
         """What it is, for messages."""
-        return repr(self.text if len(self.text) < 60 else self.text[:59] + "…") if self.text else "nothing"
+        return repr(_cut(self.text)) if self.text else "nothing"
 
 
 class UnknownScalar(Unknown):
@@ -291,12 +295,10 @@ class _Builder:
 
     def _refuse_anchor(self, event: Any) -> None:
         if event.anchor:
-            message = (
-                f"found the anchor &{event.anchor}; anchors are not supported by Azure Pipelines; write the value out, or use a template"
-            )
+            message = f"found the anchor &{_cut(event.anchor)}; anchors are not supported by Azure Pipelines; write the value out, or use a template"
             raise FileError([self._mistake(event.start_mark, message)])
         if event.tag and event.tag != "!":
-            raise FileError([self._mistake(event.start_mark, f"found the tag {event.tag}; tags are not supported; take it out")])
+            raise FileError([self._mistake(event.start_mark, f"found the tag {_cut(event.tag)}; tags are not supported; take it out")])
 
     def _mistake(self, mark: Any, message: str) -> Mistake:
         return Mistake(Place(self.source.name, mark.line + 1, mark.column + 1), message, self.source.line(mark.line + 1))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final, Literal
 
 from lockgate.workspace.store import Store, dumps
@@ -41,8 +45,22 @@ def new_job_name() -> str:
     return f"{secrets.choice(_ADJECTIVES)}_{secrets.choice(_NOUNS)}_{tail}"
 
 
+@contextmanager
+def held(store: Store, name: str) -> Iterator[None]:
+    """While this process works on a job. The lock goes with the process, however it ends; a process id may be given to another one."""
+    path = _lock(store, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _lock(store: Store, name: str) -> Path:
+    return store.job_folder(name) / ".running"
+
+
 def create_job(store: Store, name: str, display_name: str, experiment: str, file: str) -> None:
-    """Record a job that begins now, in this process."""
+    """Record a job that begins now, in this process, which holds it."""
     with store.connect() as connection:
         connection.execute(
             "INSERT INTO jobs VALUES (?, ?, ?, ?, 'Running', ?, NULL, NULL, ?, NULL)",
@@ -103,8 +121,8 @@ def mark_dead_jobs(store: Store) -> list[str]:
         Their names.
     """
     with store.connect() as connection:
-        rows = connection.execute("SELECT name, process FROM jobs WHERE status = 'Running'").fetchall()
-        dead = [row["name"] for row in rows if not _alive(row["process"])]
+        rows = connection.execute("SELECT name FROM jobs WHERE status = 'Running'").fetchall()
+        dead = [row["name"] for row in rows if not _alive(store, row["name"])]
         reason = "the process that ran it ended without a word (killed, or the machine went down)"
         connection.executemany(
             "UPDATE jobs SET status = 'Failed', ended = ?, reason = ?, process = NULL WHERE name = ?",
@@ -113,16 +131,15 @@ def mark_dead_jobs(store: Store) -> list[str]:
     return dead
 
 
-def _alive(process: int | None) -> bool:
-    if process is None:
-        return False
+def _alive(store: Store, name: str) -> bool:
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+        with _lock(store, name).open() as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
         return False
-    except PermissionError:
+    except BlockingIOError:
         return True
-    return True
+    return False
 
 
 @dataclass(frozen=True)
@@ -153,8 +170,10 @@ def find_jobs(store: Store, limit: int = 0) -> list[Job]:
         return [Job(*row) for row in connection.execute(f"{text} LIMIT {limit:d}" if limit else text)]
 
 
-def outputs_of(store: Store, job: str) -> dict[str, dict[str, str]]:
-    """Node → output → path, of the nodes of a job that have ended."""
+def outputs_of(store: Store, job: str = "") -> dict[str, dict[str, dict[str, str]]]:
+    """Job → node → output → path, of the nodes that have ended, of one job or of all."""
+    found: dict[str, dict[str, dict[str, str]]] = {}
     with store.connect() as connection:
-        rows = connection.execute("SELECT name, outputs FROM nodes WHERE job = ?", (job,)).fetchall()
-    return {row["name"]: json.loads(row["outputs"]) for row in rows}
+        for row in connection.execute("SELECT job, name, outputs FROM nodes WHERE ? IN ('', job)", (job,)):
+            found.setdefault(row["job"], {})[row["name"]] = json.loads(row["outputs"])
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 
 import pytest
@@ -81,6 +82,24 @@ def test_cancel_ends_it_and_a_killed_one_is_found_failed(desk):
         pass
     assert found["status"] == "Failed"
     assert "ended without a word" in found["error"]
+
+
+def test_a_process_that_got_the_id_of_a_dead_job_is_left_alone(desk):
+    from lockgate.workspace import jobs
+    from lockgate.workspace.store import Store
+
+    store = Store(desk.folder, "dev1")
+    stranger = subprocess.Popen(["sleep", "60"])
+    try:
+        jobs.create_job(store, "dead", "dead", "trials", "job.yml")
+        with store.connect() as connection:
+            connection.execute("UPDATE jobs SET process = ? WHERE name = 'dead'", (stranger.pid,))
+        assert "can't be cancelled" in desk.refused(1, "ml", "job", "cancel", "-n", "dead")
+        assert desk.get("ml", "job", "show", "-n", "dead", "--query", "status") == "Failed"
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
 
 
 def test_a_registered_table_is_an_input(desk):

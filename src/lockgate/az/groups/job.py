@@ -14,21 +14,24 @@ from lockgate.az.context import Context
 from lockgate.az.errors import NotFound, ServiceError
 from lockgate.az.handlers import Handler
 from lockgate.workspace import jobs
+from lockgate.workspace.cloud import Place
 from lockgate.workspace.jobs import ENDED, Job
 from lockgate.workspace.store import Store
 
 _POLL: Final = 0.05
+Outputs = dict[str, dict[str, dict[str, str]]]
+"""Job → node → output → path."""
 
 
-def _shown(context: Context, store: Store, job: Job) -> dict[str, Any]:
-    place = context.workspace()
-    outputs = jobs.outputs_of(store, job.name)
+def _shown(place: Place, store: Store, job: Job, outputs: Outputs) -> dict[str, Any]:
     found: dict[str, Any] = {
         "creation_context": {"created_at": job.created, "created_by": "desk", "created_by_type": "User"},
         "display_name": job.display_name,
         "experiment_name": job.experiment,
         "id": f"azureml:{place.id}/jobs/{job.name}",
-        "jobs": {node: {"outputs": {name: {"path": path} for name, path in made.items()}} for node, made in outputs.items()},
+        "jobs": {
+            node: {"outputs": {name: {"path": path} for name, path in made.items()}} for node, made in outputs.get(job.name, {}).items()
+        },
         "name": job.name,
         "properties": {},
         "resourceGroup": place.group,
@@ -68,7 +71,7 @@ def _create(context: Context) -> Any:
     if context.has("stream"):
         _follow(store, name)
     job = jobs.find_job(store, name)
-    shown = _shown(context, store, job) if job else None
+    shown = _shown(context.workspace(), store, job, jobs.outputs_of(store, name)) if job else None
     if shown and (path := context.text("save_as")):
         import yaml
 
@@ -122,12 +125,16 @@ def _cancel(context: Context) -> None:
 
 
 def _list(context: Context) -> Any:
-    store = context.store(context.workspace())
-    return [_shown(context, store, job) for job in jobs.find_jobs(store, context.number("max_results"))]
+    place = context.workspace()
+    store = context.store(place)
+    found = jobs.find_jobs(store, context.number("max_results"))
+    outputs = jobs.outputs_of(store)
+    return [_shown(place, store, job, outputs) for job in found]
 
 
 def _show(context: Context) -> Any:
-    return _shown(context, *_find(context))
+    store, job = _find(context)
+    return _shown(context.workspace(), store, job, jobs.outputs_of(store, job.name))
 
 
 def _validate(context: Context) -> Any:
@@ -144,7 +151,7 @@ def _download(context: Context) -> None:
         raise ServiceError(f"(UserError) Run {job.name} is {job.status}; its outputs can be downloaded once it has ended.")
     wanted = context.text("output_name")
     base = Path(context.text("download_path", "."))
-    found = {(node, name): path for node, made in jobs.outputs_of(store, job.name).items() for name, path in made.items()}
+    found = {(node, name): path for node, made in jobs.outputs_of(store, job.name).get(job.name, {}).items() for name, path in made.items()}
     chosen = {key: path for key, path in found.items() if not wanted or key[1] == wanted}
     if wanted and len(chosen) != 1:
         there = ", ".join(sorted(f"{node}.{name}" for node, name in found)) or "none"
