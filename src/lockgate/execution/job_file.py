@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -10,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from lockgate.errors import FileError, UnsupportedError
-from lockgate.execution.bindings import NodeOutput, ParentInput, parse_binding
+from lockgate.execution.binding_checks import check_bindings
+from lockgate.execution.bindings import parse_binding
 from lockgate.execution.component_file import COMMAND_KEYS, DESCRIPTIVE, NODE_TYPES, ComponentReader
 from lockgate.execution.graph import find_cycle
 from lockgate.execution.overrides import Override, apply_overrides
@@ -37,6 +37,8 @@ _NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _JOB_KEYS: Final = (*DESCRIPTIVE, "type", "name", "experiment_name", "inputs", "outputs", "settings", "jobs", "compute", "identity")
 _SETTINGS: Final = ("default_compute", "default_datastore", "continue_on_step_failure", "force_rerun")
+_COMMAND_JOB_KEYS: Final = (*DESCRIPTIVE, "type", "name", "experiment_name", "command", "code", "environment", "environment_variables", "inputs",
+                            "outputs", "limits", "compute", "identity", "resources")  # fmt: skip
 _NODE_KEYS: Final = (*DESCRIPTIVE, "type", "component", "inputs", "outputs", "environment_variables", "limits", "compute",
                      "environment", "identity", "resources")  # fmt: skip
 
@@ -95,7 +97,7 @@ class _JobReader(ComponentReader):
                 self.fail(node, f"{what}.{name}: found {node.describe()}; {error}")
                 return None
             if not bindings:
-                self.fail(node, f"{what}.{name}: found {node.describe()}; a pipeline's own inputs have no parent to be bound to")
+                self.fail(node, f"{what}.{name}: found {node.describe()}; a job's own inputs have no parent to be bound to")
                 return None
             return binding
         if "\0" in node.text:
@@ -158,7 +160,7 @@ class _JobReader(ComponentReader):
             environment, conda = self._environment(node)
             component = replace(component, environment=environment, conda_file=conda)
         self._resources(node)
-        self._outputs(name, node, component)
+        self._outputs(f"jobs.{name}.outputs", node, component)
         bound = self.values(node, f"jobs.{name}.inputs", bindings=True)
         self._bind(name, node, component, bound)
         return PipelineNode(
@@ -169,6 +171,34 @@ class _JobReader(ComponentReader):
             timeout=self._timeout(node),
             display_name=self.text(node, "display_name", name),
         )
+
+    def command_job(self, top: Node) -> PipelineNode | None:
+        """A job of type command, as the one node that it is run as."""
+        self.keys(top, _COMMAND_JOB_KEYS, "a command job", refused=("distribution", "services", "queue_settings", "parent_job_name"))
+        component = self._inline("command", top)
+        bound = self.values(top, "inputs", bindings=False)
+        if component is None:
+            return None
+        self._outputs("outputs", top, component)
+        return PipelineNode(
+            name="command",
+            component=component,
+            inputs={key: value for key, (value, _) in bound.items() if not isinstance(value, Broken)},
+            environment_variables=self._variables(top),
+            timeout=self._timeout(top),
+            display_name=self.text(top, "display_name", "command"),
+        )
+
+    def texts(self, parent: Node, key: str) -> dict[str, str]:
+        """A mapping of texts, such as tags."""
+        section = self.mapping(parent, key)
+        found: dict[str, str] = {}
+        for name, value in section.items() if section else ():
+            if value.is_mapping or value.is_list or value.value is None:
+                self.fail(value, f"{key}.{name}: found {value.describe()}; allowed: a text")
+            else:
+                found[name] = value.text
+        return found
 
     def _component_of(self, node: Node) -> Component | None:
         if node.is_mapping:
@@ -195,21 +225,18 @@ class _JobReader(ComponentReader):
         section = self.mapping(node, "outputs")
         return section.items() if section else ()
 
-    def _outputs(self, name: str, node: Node, component: Component) -> None:
+    def _outputs(self, what: str, node: Node, component: Component) -> None:
         for key, value in self._output_items(node):
             if key not in component.outputs:
                 self.fail(
                     value,
-                    f"jobs.{name}.outputs: {key!r} is not an output of {component.name}; outputs are: {', '.join(component.outputs) or 'none'}",
+                    f"{what}: {key!r} is not an output of {component.name}; outputs are: {', '.join(component.outputs) or 'none'}",
                     at_key=True,
                 )
             elif value.is_mapping:
-                self.keys(value, ("type", "mode", "description"), f"jobs.{name}.outputs.{key}", refused=("name", "version", "path"))
+                self.keys(value, ("type", "mode", "description"), f"{what}.{key}", refused=("name", "version", "path"))
             elif value.value is not None:
-                self.refuse(
-                    value,
-                    f"jobs.{name}.outputs.{key}: found {value.describe()}; outputs of the pipeline itself are not kept on the desk yet",
-                )
+                self.refuse(value, f"{what}.{key}: found {value.describe()}; outputs of the pipeline itself are not kept on the desk yet")
 
     def _variables(self, node: Node) -> dict[str, str]:
         section = self.mapping(node, "environment_variables")
@@ -261,7 +288,7 @@ class _JobReader(ComponentReader):
 
 
 def load_job(path: Path, overrides: Sequence[Override] = (), root: Path | None = None) -> PipelineJob:
-    """Read a pipeline job.
+    """Read a job of type pipeline or command.
 
     Args:
         path: the YAML file.
@@ -279,19 +306,39 @@ def load_job(path: Path, overrides: Sequence[Override] = (), root: Path | None =
     if not top.is_mapping:
         raise FileError([top.mistake(f"found {top.describe()}; allowed: a job, a mapping with type: pipeline")])
     kind = top.get("type")
-    if kind is None or kind.value != "pipeline":
+    # Azure takes a job without a type for a command.
+    is_command = kind.value == "command" if kind else top.get("command") is not None
+    if not is_command and (kind is None or kind.value != "pipeline"):
         at = kind or top
         found = kind.describe() if kind else "nothing"
         if kind is not None and kind.value in NODE_TYPES:
             raise UnsupportedError(
-                [at.mistake(f"type: a job of type {found} is not run on the desk yet; allowed here: pipeline", unsupported=True)]
+                [at.mistake(f"type: a job of type {found} is not run on the desk yet; allowed here: pipeline, command", unsupported=True)]
             )
-        raise FileError([at.mistake(f"type: found {found}; allowed: pipeline")])
-    job = _job(top, path, reader)
+        raise FileError([at.mistake(f"type: found {found}; allowed: pipeline, command")])
+    job = _command_job(top, path, reader) if is_command else _job(top, path, reader)
     if reader.mistakes:
         wrong = [m for m in reader.mistakes if not m.unsupported]
         raise (FileError if wrong else UnsupportedError)(reader.mistakes)
     return job
+
+
+def _command_job(top: Node, path: Path, reader: _JobReader) -> PipelineJob:
+    node = reader.command_job(top)
+    return PipelineJob(
+        path=path,
+        name=reader.text(top, "name"),
+        display_name=reader.text(top, "display_name", path.stem),
+        experiment=reader.text(top, "experiment_name", path.stem),
+        inputs={},
+        nodes={} if node is None else {node.name: node},
+        continue_on_failure=False,
+        force_rerun=True,  # Azure uses results again for steps of pipelines only.
+        kind="command",
+        tags=reader.texts(top, "tags"),
+        properties=reader.texts(top, "properties"),
+        description=reader.text(top, "description"),
+    )
 
 
 def _job(top: Node, path: Path, reader: _JobReader) -> PipelineJob:
@@ -311,7 +358,7 @@ def _job(top: Node, path: Path, reader: _JobReader) -> PipelineJob:
         if found is not None:
             nodes[name] = found
     for name, item in nodes.items():
-        _check_bindings(name, item, nodes, known, inputs, top, reader)
+        check_bindings(name, item, nodes, known, inputs, top, reader)
     cycle = find_cycle({name: item.needs() for name, item in nodes.items()})
     if cycle and section is not None:
         reader.fail(
@@ -326,58 +373,7 @@ def _job(top: Node, path: Path, reader: _JobReader) -> PipelineJob:
         nodes=nodes,
         continue_on_failure=reader.boolean(settings, "continue_on_step_failure", default=False) if settings else False,
         force_rerun=reader.boolean(settings, "force_rerun", default=False) if settings else False,
-        tags={},
+        tags=reader.texts(top, "tags"),
+        properties=reader.texts(top, "properties"),
+        description=reader.text(top, "description"),
     )
-
-
-def _check_bindings(
-    name: str,
-    item: PipelineNode,
-    nodes: dict[str, PipelineNode],
-    known: set[str],
-    inputs: dict[str, tuple[Value | Broken, Node]],
-    top: Node,
-    reader: _JobReader,
-) -> None:
-    jobs = top.get("jobs")
-    section = jobs.value[name].get("inputs") if jobs else None
-    for key, value in item.inputs.items():
-        at = section.value[key] if section is not None else top
-        port = item.component.inputs.get(key)
-        if isinstance(value, ParentInput):
-            _check_parent_input(f"jobs.{name}.inputs.{key}", at, value, port, inputs, reader)
-        elif isinstance(value, NodeOutput):
-            if value.node not in known:
-                near = difflib.get_close_matches(value.node, known, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"nodes are: {', '.join(sorted(known))}"
-                reader.fail(at, f"jobs.{name}.inputs.{key}: there is no node {value.node!r}; {hint}")
-            elif value.node in nodes:
-                _check_node_output(f"jobs.{name}.inputs.{key}", at, value, port, nodes[value.node], reader)
-
-
-def _check_parent_input(
-    what: str, at: Node, value: ParentInput, port: Port | None, inputs: dict[str, tuple[Value | Broken, Node]], reader: _JobReader
-) -> None:
-    if value.name not in inputs:
-        near = difflib.get_close_matches(value.name, inputs, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"inputs are: {', '.join(inputs) or 'none'}"
-        reader.fail(at, f"{what}: the pipeline has no input {value.name!r}; {hint}")
-        return
-    given, given_at = inputs[value.name]
-    if port is None:
-        return
-    if isinstance(given, Literal):
-        wrong = "allowed: data with a path" if port.is_data else port.check(given.value)
-        if wrong:
-            reader.fail(at, f"{what}: the pipeline's input {value.name!r} is {given_at.describe()}; {wrong}")
-    elif isinstance(given, PathInput) and (wrong := port.refuses(given.type)):
-        reader.fail(at, f"{what}: the pipeline's input {value.name!r} is {with_article(given.type or 'path')}; {wrong}")
-
-
-def _check_node_output(what: str, at: Node, value: NodeOutput, port: Port | None, source: PipelineNode, reader: _JobReader) -> None:
-    output = source.component.outputs.get(value.name)
-    if output is None:
-        names = ", ".join(source.component.outputs) or "none"
-        reader.fail(at, f"{what}: node {value.node!r} has no output {value.name!r}; outputs are: {names}")
-    elif port is not None and (wrong := port.refuses(output.type)):
-        reader.fail(at, f"{what}: output {value.name!r} is {with_article(output.type)}; {wrong}")

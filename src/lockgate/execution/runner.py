@@ -147,7 +147,11 @@ class Runner:
         self._check_models()
         for dead in jobs.mark_dead_jobs(self._store):
             end_marked(f"AZUREML_ROOT_RUN_ID={dead}")
-        jobs.create_job(self._store, self._name, self._job.display_name, self._job.experiment, str(self._job.path))
+        job = self._job
+        jobs.create_job(
+            self._store, self._name, job.display_name, job.experiment, str(job.path), kind=job.kind, tags=job.tags, properties=job.properties,
+            description=job.description,
+        )  # fmt: skip
         self._note_differences()
         self._tell(lambda: self._watcher.begin(self._view))
         status: jobs.Status = "Failed"
@@ -362,7 +366,7 @@ class Runner:
             "MLFLOW_RUN_ID": run,
             "MLFLOW_EXPERIMENT_NAME": self._job.experiment,
             "MLFLOW_DISABLE_TELEMETRY": "true",
-            "AZUREML_RUN_ID": f"{self._name}.{node.name}",
+            "AZUREML_RUN_ID": self._name if self._job.kind == "command" else f"{self._name}.{node.name}",
             "AZUREML_ROOT_RUN_ID": self._name,
             **node.environment_variables,
         }
@@ -482,12 +486,16 @@ class Runner:
             from lockgate.execution.tracking import MlflowStore
 
             self._mlflow = MlflowStore(self._store)
-            tags = {"lockgate.job": self._name, "lockgate.file": str(self._job.path)}
-            self._parent_run = self._mlflow.begin_run(self._job.experiment, self._job.display_name, None, tags)
+        own = {**self._job.tags, "lockgate.job": self._name, "lockgate.file": str(self._job.path)}
+        if self._job.kind == "command":
+            run: str = self._mlflow.begin_run(self._job.experiment, self._job.display_name, None, own)
+            jobs.set_job_run(self._store, self._name, run)
+            return run
+        if not self._parent_run:
+            self._parent_run = self._mlflow.begin_run(self._job.experiment, self._job.display_name, None, own)
             jobs.set_job_run(self._store, self._name, self._parent_run)
         tags = {"lockgate.job": self._name, "lockgate.node": node.name}
-        run: str = self._mlflow.begin_run(self._job.experiment, node.display_name, self._parent_run, tags)
-        return run
+        return str(self._mlflow.begin_run(self._job.experiment, node.display_name, self._parent_run, tags))
 
     def _end_parent(self, status: jobs.Status) -> None:
         if self._parent_run:

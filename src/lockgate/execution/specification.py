@@ -141,7 +141,15 @@ class PipelineNode:
 
 @dataclass(frozen=True)
 class PipelineJob:
-    """A pipeline job."""
+    """A job: a pipeline, or a command, which is run as a pipeline of one node.
+
+    Attributes:
+        path: of its file.
+        name: the name that the file asks for; empty: a new one.
+        kind: pipeline or command.
+        force_rerun: whether results of earlier jobs are left alone.
+        tags, properties, description: what is kept with it.
+    """
 
     path: Path
     name: str
@@ -151,4 +159,7 @@ class PipelineJob:
     nodes: dict[str, PipelineNode]
     continue_on_failure: bool
     force_rerun: bool
+    kind: str = "pipeline"
     tags: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
+    description: str = ""

@@ -6,7 +6,8 @@ import fcntl
 import json
 import os
 import secrets
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -59,12 +60,16 @@ def _lock(store: Store, name: str) -> Path:
     return store.job_folder(name) / ".running"
 
 
-def create_job(store: Store, name: str, display_name: str, experiment: str, file: str) -> None:
+def create_job(
+    store: Store, name: str, display_name: str, experiment: str, file: str, *, kind: str = "pipeline", tags: Mapping[str, str] | None = None,
+    properties: Mapping[str, str] | None = None, description: str = "",
+) -> None:  # fmt: skip
     """Record a job that begins now, in this process, which holds it."""
     with store.connect() as connection:
         connection.execute(
-            "INSERT INTO jobs VALUES (?, ?, ?, ?, 'Running', ?, NULL, NULL, ?, NULL)",
-            (name, display_name, experiment, file, _now(), os.getpid()),
+            "INSERT INTO jobs (name, display_name, experiment, file, status, created, process, kind, tags, properties, description)"
+            " VALUES (?, ?, ?, ?, 'Running', ?, ?, ?, ?, ?, ?)",
+            (name, display_name, experiment, file, _now(), os.getpid(), kind, dumps(tags or {}), dumps(properties or {}), description),
         )
 
 
@@ -144,7 +149,7 @@ def _alive(store: Store, name: str) -> bool:
 
 @dataclass(frozen=True)
 class Job:
-    """A job as the workspace knows it. Times are ISO 8601, UTC."""
+    """A job as the workspace knows it. Times are ISO 8601, UTC; `kind` is pipeline or command."""
 
     name: str
     display_name: str
@@ -155,19 +160,46 @@ class Job:
     ended: str | None
     process: int | None
     reason: str | None
+    kind: str
+    description: str
+    archived: bool
+    tags: dict[str, str]
+    properties: dict[str, str]
 
 
 def find_job(store: Store, name: str) -> Job | None:
     """A job; None if there is none."""
-    return next((job for job in find_jobs(store) if job.name == name), None)
-
-
-def find_jobs(store: Store, limit: int = 0) -> list[Job]:
-    """All jobs, the newest first. One whose process is gone is Failed by then."""
     mark_dead_jobs(store)
     with store.connect() as connection:
-        text = "SELECT name, display_name, experiment, file, status, created, ended, process, reason FROM jobs ORDER BY created DESC"
-        return [Job(*row) for row in connection.execute(f"{text} LIMIT {limit:d}" if limit else text)]
+        row = connection.execute("SELECT * FROM jobs WHERE name = ?", (name,)).fetchone()
+    return _job(row) if row else None
+
+
+def find_jobs(store: Store, limit: int = 0, archived: Literal["no", "also", "only"] = "no") -> list[Job]:
+    """All jobs, the newest first. One whose process is gone is Failed by then."""
+    mark_dead_jobs(store)
+    wanted = {"no": (0, 0), "also": (0, 1), "only": (1, 1)}[archived]
+    with store.connect() as connection:
+        # SQLite reads a negative limit as none.
+        rows = connection.execute(
+            "SELECT * FROM jobs WHERE archived IN (?, ?) ORDER BY created DESC LIMIT ?", (*wanted, limit or -1)
+        ).fetchall()
+    return [_job(row) for row in rows]
+
+
+def _job(row: sqlite3.Row) -> Job:
+    texts = {field: row[field] for field in ("name", "display_name", "experiment", "file", "status", "created", "kind", "description")}
+    maps = {field: json.loads(row[field]) for field in ("tags", "properties")}
+    return Job(**texts, **maps, ended=row["ended"], process=row["process"], reason=row["reason"], archived=bool(row["archived"]))
+
+
+def update_job(store: Store, job: Job) -> None:
+    """Keep what may change of a job: its display name, description, tags and properties, and whether it is archived."""
+    with store.connect() as connection:
+        connection.execute(
+            "UPDATE jobs SET display_name = ?, description = ?, tags = ?, properties = ?, archived = ? WHERE name = ?",
+            (job.display_name, job.description, dumps(job.tags), dumps(job.properties), job.archived, job.name),
+        )
 
 
 def outputs_of(store: Store, job: str = "") -> dict[str, dict[str, dict[str, str]]]:

@@ -39,7 +39,9 @@ CREATE TABLE IF NOT EXISTS resources (
   PRIMARY KEY (kind, name));
 CREATE TABLE IF NOT EXISTS jobs (
   name TEXT PRIMARY KEY, display_name TEXT NOT NULL, experiment TEXT NOT NULL, file TEXT NOT NULL,
-  status TEXT NOT NULL, created TEXT NOT NULL, ended TEXT, run_id TEXT, process INTEGER, reason TEXT);
+  status TEXT NOT NULL, created TEXT NOT NULL, ended TEXT, run_id TEXT, process INTEGER, reason TEXT,
+  kind TEXT NOT NULL DEFAULT 'pipeline', tags TEXT NOT NULL DEFAULT '{}', properties TEXT NOT NULL DEFAULT '{}',
+  description TEXT NOT NULL DEFAULT '', archived INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS nodes (
   job TEXT NOT NULL, name TEXT NOT NULL, status TEXT NOT NULL, seconds REAL, reused_from TEXT, outputs TEXT NOT NULL,
   run_id TEXT, PRIMARY KEY (job, name));
@@ -49,6 +51,9 @@ CREATE TABLE IF NOT EXISTS reuse (
   created TEXT NOT NULL);
 """
 
+_MORE_OF_JOBS: Final = ("kind TEXT NOT NULL DEFAULT 'pipeline'", "tags TEXT NOT NULL DEFAULT '{}'", "properties TEXT NOT NULL DEFAULT '{}'",
+                        "description TEXT NOT NULL DEFAULT ''", "archived INTEGER NOT NULL DEFAULT 0")  # fmt: skip
+"""Columns that an earlier version of the desk did not have."""
 _FROM_MODELS: Final = """
 INSERT OR IGNORE INTO assets
   SELECT 'model', name, version, type, path, sha256, '{}', tags, '{}', description, '', job, 0, created, created FROM models;
@@ -76,6 +81,12 @@ class Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.connect() as connection:
             connection.executescript(_SCHEMA)
+            if not _has_more_of_jobs(connection):
+                connection.execute("BEGIN IMMEDIATE")
+                # Another process may have been first.
+                for column in () if _has_more_of_jobs(connection) else _MORE_OF_JOBS:
+                    connection.execute(f"ALTER TABLE jobs ADD COLUMN {column}")
+                connection.commit()
             if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'models'").fetchone():
                 connection.executescript(_FROM_MODELS)
 
@@ -104,6 +115,10 @@ class Store:
     def job_folder(self, job: str) -> Path:
         """A job's folder."""
         return self.folder / "jobs" / job
+
+
+def _has_more_of_jobs(connection: sqlite3.Connection) -> bool:
+    return "archived" in {row["name"] for row in connection.execute("PRAGMA table_info(jobs)")}
 
 
 def dumps(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 
@@ -145,3 +146,96 @@ def test_a_pipeline_step_finds_the_desks_az_first(desk):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "| my-connection\n" in done.stdout
     assert desk.get("ml", "model", "show", "-n", "m", "-v", "1")["version"] == "1"
+
+
+COMMAND = """\
+    type: command
+    name: alone
+    display_name: by itself
+    experiment_name: tries
+    description: a command without a pipeline
+    tags: {team: blue}
+    command: echo "${{inputs.word}} $AZUREML_RUN_ID" > ${{outputs.made}}/word.txt
+    environment: azureml:any:1
+    inputs: {word: hello}
+    outputs: {made: {type: uri_folder}}
+    """
+
+
+def test_a_command_is_a_job_of_its_own(desk):
+    desk.write("command.yml", COMMAND)
+    done = desk.az("ml", "job", "create", "-f", "command.yml", "--stream", "-o", "none")
+    assert done.returncode == 0, done.stderr
+    shown = desk.get("ml", "job", "show", "-n", "alone")
+    assert (shown["type"], shown["status"], shown["tags"], shown["description"]) == (
+        "command", "Completed", {"team": "blue"}, "a command without a pipeline"
+    )  # fmt: skip
+    assert "jobs" not in shown
+    desk.get("ml", "job", "download", "-n", "alone", "--all", "--download-path", "out")
+    assert (desk.folder / "out/named-outputs/made/word.txt").read_text() == "hello alone\n"
+    model = desk.get("ml", "model", "create", "-n", "m", "--path", "azureml://jobs/alone/outputs/made", "--type", "custom_model")
+    assert model["job_name"] == "alone"
+    database = sqlite3.connect(desk.folder / ".lockgate/mlflow/mlflow.db")
+    tags = dict(database.execute("SELECT key, value FROM tags").fetchall())
+    runs = database.execute("SELECT count(*) FROM runs").fetchone()[0]
+    database.close()
+    assert (runs, tags["mlflow.runName"], tags["team"]) == (1, "by itself", "blue")
+    assert "mlflow.parentRunId" not in tags
+
+
+def test_a_command_that_is_run_again_is_run_anew(desk):
+    desk.write("command.yml", COMMAND)
+    for name in ("one", "two"):
+        desk.get("ml", "job", "create", "-f", "command.yml", "-n", name, "--stream")
+        desk.get("ml", "job", "download", "-n", name, "--all", "--download-path", name)
+        assert (desk.folder / name / "named-outputs/made/word.txt").read_text() == f"hello {name}\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "message"),
+    [
+        (("inputs: {word: hello}", "inputs: {word: '${{parent.inputs.word}}'}"), 1, "command.yml:9:16: inputs.word: found"),
+        (("environment: azureml:any:1", "limits: {timeout: 9}"), 1, "command.yml:1:1: environment: found nothing"),
+        (("type: command", "type: command\n    component: a.yml"), 1, "command.yml:2:1: unknown key 'component' of a command job"),
+        (("tags: {team: blue}", "tags: {team: [blue]}"), 1, "command.yml:6:14: tags.team: found a list; allowed: a text"),
+        (("tags: {team: blue}", "distribution: {type: pytorch}"), 1, "command.yml:6:1: key 'distribution' of a command job is not supported"),
+        (("name: alone", "name: ../alone"), 2, "job name: found '../alone'; allowed:"),
+    ],
+)  # fmt: skip
+def test_mistakes_of_a_command(desk, change, code, message):
+    desk.write("command.yml", COMMAND.replace(*change))
+    done = desk.az("ml", "job", "create", "-f", "command.yml")
+    assert message in done.stderr
+    assert (done.returncode, done.stdout) == (code, "")
+    assert desk.get("ml", "job", "list") == []
+
+
+def test_a_job_is_updated_archived_and_restored(desk):
+    desk.get("ml", "job", "create", "-f", "job.yml", "-n", "first", "--stream")
+    shown = desk.get("ml", "job", "update", "-n", "first", "--set", "tags.team=red", "display_name=better", "description=why")
+    assert (shown["tags"], shown["display_name"], shown["description"]) == ({"team": "red"}, "better", "why")
+    assert desk.refused(2, "ml", "job", "update", "-n", "first", "--set", "status=Failed").startswith("--set status: allowed:")
+    assert desk.get("ml", "job", "update", "-n", "first", "--remove", "tags.team")["tags"] == {}
+    desk.get("ml", "job", "archive", "-n", "first")
+    assert desk.get("ml", "job", "list") == []
+    assert [job["name"] for job in desk.get("ml", "job", "list", "--archived-only")] == ["first"]
+    desk.get("ml", "job", "restore", "-n", "first")
+    assert [job["name"] for job in desk.get("ml", "job", "list")] == ["first"]
+
+
+def test_a_workspace_of_an_earlier_version_keeps_its_jobs(tmp_path):
+    from lockgate.workspace import jobs
+    from lockgate.workspace.store import Store
+
+    folder = tmp_path / ".lockgate" / "workspaces" / "dev"
+    folder.mkdir(parents=True)
+    connection = sqlite3.connect(folder / "workspace.db")
+    connection.execute(
+        "CREATE TABLE jobs (name TEXT PRIMARY KEY, display_name TEXT NOT NULL, experiment TEXT NOT NULL, file TEXT NOT NULL,"
+        " status TEXT NOT NULL, created TEXT NOT NULL, ended TEXT, run_id TEXT, process INTEGER, reason TEXT)"
+    )
+    connection.execute("INSERT INTO jobs VALUES ('old', 'Old', 'e', 'job.yml', 'Completed', '2026-01-01', NULL, NULL, NULL, NULL)")
+    connection.commit()
+    connection.close()
+    [job] = jobs.find_jobs(Store(tmp_path))
+    assert (job.name, job.kind, job.tags, job.archived) == ("old", "pipeline", {}, False)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from lockgate.az.context import Context
-from lockgate.az.errors import NotFound, ServiceError
+from lockgate.az.errors import ArgumentError, NotFound, ServiceError
 from lockgate.az.handlers import Handler
 from lockgate.workspace import jobs
 from lockgate.workspace.cloud import Place
@@ -19,6 +21,8 @@ from lockgate.workspace.jobs import ENDED, Job
 from lockgate.workspace.store import Store
 
 _POLL: Final = 0.05
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
+"""A job's name is the name of its folder."""
 Outputs = dict[str, dict[str, dict[str, str]]]
 """Job → node → output → path."""
 
@@ -26,19 +30,20 @@ Outputs = dict[str, dict[str, dict[str, str]]]
 def _shown(place: Place, store: Store, job: Job, outputs: Outputs) -> dict[str, Any]:
     found: dict[str, Any] = {
         "creation_context": {"created_at": job.created, "created_by": "desk", "created_by_type": "User"},
+        "description": job.description,
         "display_name": job.display_name,
         "experiment_name": job.experiment,
         "id": f"azureml:{place.id}/jobs/{job.name}",
-        "jobs": {
-            node: {"outputs": {name: {"path": path} for name, path in made.items()}} for node, made in outputs.get(job.name, {}).items()
-        },
         "name": job.name,
-        "properties": {},
+        "properties": job.properties,
         "resourceGroup": place.group,
         "services": {"Studio": {"endpoint": str(store.job_folder(job.name)), "type": "Studio"}},
         "status": job.status,
-        "type": "pipeline",
+        "tags": job.tags,
+        "type": job.kind,
     }
+    nodes = {node: {"outputs": {name: {"path": path} for name, path in made.items()}} for node, made in outputs.get(job.name, {}).items()}
+    found |= nodes.get("command", {"outputs": {}}) if job.kind == "command" else {"jobs": nodes}
     if job.reason:
         found["error"] = job.reason
     return found
@@ -61,8 +66,10 @@ def _create(context: Context) -> Any:
     store = context.store(context.workspace())
     file = Path(context.text("file"))
     overrides = context.words("set")
-    load_job(file, [parse_override(text) for text in overrides])
-    name = context.text("name") or jobs.new_job_name()
+    loaded = load_job(file, [parse_override(text) for text in overrides])
+    name = context.text("name") or loaded.name or jobs.new_job_name()
+    if not _NAME.fullmatch(name):
+        raise ArgumentError(f"job name: found '{name}'; allowed: letters, digits, '-' and '_', beginning with a letter or digit, up to 255")
     if jobs.find_job(store, name) is not None:
         raise ServiceError(
             f"(UserError) A job with name {name} already exists in workspace {store.workspace}. Please use a different name."
@@ -127,7 +134,10 @@ def _cancel(context: Context) -> None:
 def _list(context: Context) -> Any:
     place = context.workspace()
     store = context.store(place)
-    found = jobs.find_jobs(store, context.number("max_results"))
+    archived: Literal["no", "also", "only"] = (
+        "only" if context.has("archived_only") else "also" if context.has("include_archived") else "no"
+    )
+    found = jobs.find_jobs(store, context.number("max_results"), archived)
     outputs = jobs.outputs_of(store)
     return [_shown(place, store, job, outputs) for job in found]
 
@@ -135,6 +145,36 @@ def _list(context: Context) -> Any:
 def _show(context: Context) -> Any:
     store, job = _find(context)
     return _shown(context.workspace(), store, job, jobs.outputs_of(store, job.name))
+
+
+def _update(context: Context) -> Any:
+    store, job = _find(context)
+    tags, properties = dict(job.tags), dict(job.properties)
+    texts = {"description": job.description, "display_name": job.display_name}
+    for key, value in context.pairs("set").items():
+        first, _, rest = key.partition(".")
+        if first == "tags" and rest:
+            tags[rest] = value
+        elif first == "properties" and rest:
+            properties[rest] = value
+        elif key in texts:
+            texts[key] = value
+        else:
+            raise ArgumentError(f"--set {key}: allowed: description, display_name, tags.NAME, properties.NAME; the rest never changes")
+    for key in context.words("remove"):
+        first, _, rest = key.partition(".")
+        if first != "tags" or rest not in tags:
+            raise ArgumentError(f"--remove {key}: allowed: tags.NAME of {', '.join(tags) or 'none'}")
+        del tags[rest]
+    jobs.update_job(
+        store, replace(job, tags=tags, properties=properties, description=texts["description"], display_name=texts["display_name"])
+    )
+    return _show(context)
+
+
+def _archive(context: Context, *, archived: bool) -> None:
+    store, job = _find(context)
+    jobs.update_job(store, replace(job, archived=archived))
 
 
 def _validate(context: Context) -> Any:
@@ -157,7 +197,7 @@ def _download(context: Context) -> None:
         there = ", ".join(sorted(f"{node}.{name}" for node, name in found)) or "none"
         raise NotFound(f"job {job.name} has {'several outputs' if chosen else 'no output'} {wanted!r}; it has: {there}")
     for (node, name), path in chosen.items():
-        target = base / "named-outputs" / name if wanted else base / "named-outputs" / node / name
+        target = base / "named-outputs" / name if wanted or job.kind == "command" else base / "named-outputs" / node / name
         if Path(path).is_dir():
             shutil.copytree(path, target, dirs_exist_ok=True)
         else:
@@ -172,8 +212,15 @@ COMMANDS: Final = {
     ),
     "ml job show": Handler(_show, "a job", ("name", "resource_group", "workspace_name"), (("web", "no page is opened"),)),
     "ml job list": Handler(
-        _list, "all jobs, the newest first", ("max_results", "resource_group", "workspace_name"), (("all_results", "all are listed"),)
+        _list, "all jobs, the newest first", ("max_results", "archived_only", "include_archived", "resource_group", "workspace_name"),
+        (("all_results", "all are listed"),),
     ),
+    "ml job update": Handler(
+        _update, "change tags, description", ("name", "set", "remove", "resource_group", "workspace_name"),
+        (("force_string", "values of tags are texts"), ("web", "no page is opened")),
+    ),
+    "ml job archive": Handler(lambda context: _archive(context, archived=True), "hide a job"),
+    "ml job restore": Handler(lambda context: _archive(context, archived=False), "show a job again"),
     "ml job stream": Handler(_stream, "a job's log until it ends"),
     "ml job cancel": Handler(_cancel, "end a job"),
     "ml job download": Handler(_download, "copy outputs of a job out", ("name", "output_name", "download_path", "all", "resource_group", "workspace_name")),
