@@ -103,20 +103,18 @@ COMPUTE: Final = {
     "idle_time_before_shutdown_minutes": NUMBER,
     "subnet": TEXT,
 }
-DATASTORE: Final = {
-    **_COMMON,
-    "type": Key(values=("azure_blob", "azure_file", "azure_data_lake_gen1", "azure_data_lake_gen2", "one_lake"), required=True),
-    "account_name": TEXT,
-    "container_name": TEXT,
-    "file_share_name": TEXT,
-    "filesystem": TEXT,
-    "store_name": TEXT,
-    "endpoint": TEXT,
-    "protocol": TEXT,
-    "credentials": Key("mapping"),
-    "one_lake_workspace_name": TEXT,
-    "artifact": ANY,
+_NEEDED: Final = Key(required=True)
+_OF_ANY_DATASTORE: Final = {**_COMMON, "credentials": Key("mapping"), "endpoint": TEXT}
+_OF_STORAGE: Final = {**_OF_ANY_DATASTORE, "account_name": _NEEDED, "protocol": TEXT}
+_OF_DATASTORE: Final = {
+    "azure_blob": {**_OF_STORAGE, "container_name": _NEEDED},
+    "azure_file": {**_OF_STORAGE, "file_share_name": _NEEDED},
+    "azure_data_lake_gen1": {**_OF_ANY_DATASTORE, "store_name": _NEEDED},
+    "azure_data_lake_gen2": {**_OF_STORAGE, "filesystem": _NEEDED},
+    "one_lake": {**_OF_ANY_DATASTORE, "endpoint": _NEEDED, "one_lake_workspace_name": _NEEDED, "artifact": ANY},
 }
+"""Type of a datastore → what its file may hold besides the type."""
+DATASTORE: Final = {"type": Key(values=tuple(_OF_DATASTORE), required=True)}
 WORKSPACE: Final = {
     **_COMMON,
     "display_name": TEXT,
@@ -170,11 +168,21 @@ def check(node: Node, kind: str) -> None:
     mistakes: list[Mistake] = []
     if not node.is_mapping:
         raise FileError([node.mistake(f"found {node.describe()}; allowed: a mapping, such as name: and type:")])
-    _check_keys(node, ALL[kind], f"a file of kind {kind}", mistakes)
+    _check_keys(node, _keys_of(node, kind), f"a file of kind {kind}", mistakes)
     if kind == "environment" and node.get("image") is None and node.get("build") is None:
         mistakes.append(node.mistake("an environment needs image: or build:"))
     if mistakes:
         raise FileError(mistakes)
+
+
+def _keys_of(node: Node, kind: str) -> dict[str, Key]:
+    if kind != "datastore":
+        return ALL[kind]
+    type_ = node.get("type")
+    known = _OF_DATASTORE.get(type_.text.lower()) if type_ is not None else None
+    # Where the type is wrong, that is said, and not what keys of other types lack.
+    every = {name: Key(key.shape) for keys in _OF_DATASTORE.values() for name, key in keys.items()}
+    return {**DATASTORE, **(known or every)}
 
 
 def _check_keys(node: Node, keys: dict[str, Key], what: str, mistakes: list[Mistake]) -> None:

@@ -172,3 +172,12 @@ def test_a_thousand_assets_are_listed(cloud):
         assets.create(store, "model", f"m{number % 100}", type="custom_model", path=f"https://example.com/{number}")
     assert len(cloud.get("ml", "model", "list", "--query", "[].name")) == 100
     assert len(json.loads(cloud.az("ml", "model", "list", "-n", "m7").stdout)) == 10
+
+
+def test_a_datastore_needs_what_its_type_needs(cloud):
+    cloud.write("d.yml", "name: d\ntype: azure_blob\naccount_name: a\nfilesystem: f\n")
+    said = cloud.refused(1, "ml", "datastore", "create", "--file", "d.yml")
+    assert "d.yml:4:1: unknown key 'filesystem'" in said
+    assert "needs container_name:" in said
+    cloud.write("d.yml", "name: d\ntype: s3\n")
+    assert cloud.refused(1, "ml", "datastore", "create", "--file", "d.yml").startswith("d.yml:2:7: type: found 's3'; allowed: azure_blob")
