@@ -171,3 +171,10 @@ def test_plain_is_plain_in_a_terminal_too(desk):
     assert code == 0
     assert "\x1b[?25l" not in data
     assert re.search(r"^\[ *\d+\.\d s\] job ", data)
+
+
+def test_a_note_with_brackets_is_shown_as_it_is(capsys):
+    from lockgate.agent.display import LiveTree
+
+    LiveTree().note("the branch [/red] has no pipeline")
+    assert capsys.readouterr().out == "note: the branch [/red] has no pipeline\n"

@@ -113,7 +113,9 @@ class LiveTree:
 
     def note(self, text: str) -> None:
         """See `Watcher`."""
-        self._console.print(f"[dim]note:[/] {text}", highlight=False, markup=True)
+        from rich.text import Text
+
+        self._console.print(Text.assemble(("note: ", "dim"), text))
 
     def change(self, view: View) -> None:
         """See `Watcher`."""

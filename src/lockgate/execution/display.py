@@ -79,8 +79,10 @@ class LiveTree:
 
     def begin(self, view: JobView) -> None:
         """See `Watcher`."""
+        from rich.text import Text
+
         for note in view.notes:
-            self._console.print(f"[dim]note:[/] {note}", highlight=False)
+            self._console.print(Text.assemble(("note: ", "dim"), note))
         self._live.start()
         self._draw(view)
 

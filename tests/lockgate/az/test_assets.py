@@ -86,7 +86,7 @@ def test_tags_and_description_change_and_nothing_else(cloud):
     assert (changed["tags"], changed["description"], changed["stage"]) == ({"champion": "yes"}, "the best", "Production")
     assert cloud.get("ml", "model", "update", "-n", "m", "-v", "1", "--remove", "tags.champion")["tags"] == {}
     assert cloud.refused(2, "ml", "model", "update", "-n", "m", "-v", "1", "--set", "path=other").startswith(
-        "--set path: allowed: description, tags.NAME"
+        "--set path: allowed: tags.NAME, properties.NAME, description, stage; the rest never changes"
     )
 
 

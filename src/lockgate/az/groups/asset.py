@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from lockgate.az import changes
 from lockgate.az.context import Context
 from lockgate.az.errors import ArgumentError, NotFound
 from lockgate.az.handlers import Handler
@@ -190,28 +191,12 @@ def _list(context: Context, kind: Kind) -> Any:
 
 def _update(context: Context, kind: Kind) -> Any:
     place, asset = _one(context, kind)
-    tags, properties, description, stage = dict(asset.tags), dict(asset.properties), asset.description, asset.stage
-    for key, value in context.pairs("set").items():
-        first, _, rest = key.partition(".")
-        if first == "tags" and rest:
-            tags[rest] = value
-        elif first == "properties" and rest:
-            properties[rest] = value
-        elif key == "description":
-            description = value
-        elif key == "stage" and kind == "model":
-            stage = value
-        else:
-            raise ArgumentError(
-                f"--set {key}: allowed: description, tags.NAME, properties.NAME{', stage' if kind == 'model' else ''}; the rest never changes"
-            )
-    for key in context.words("remove"):
-        first, _, rest = key.partition(".")
-        if first != "tags" or rest not in tags:
-            raise ArgumentError(f"--remove {key}: allowed: tags.NAME of {', '.join(tags) or 'none'}")
-        del tags[rest]
-    stage = context.text("stage", stage)
-    return _shown(place, assets.update(context.store(place), asset, tags=tags, properties=properties, description=description, stage=stage))
+    tags, properties = dict(asset.tags), dict(asset.properties)
+    texts = {"description": asset.description, **({"stage": asset.stage} if kind == "model" else {})}
+    changes.apply(context, tags, properties, texts)
+    stage = context.text("stage", texts.get("stage", asset.stage))
+    changed = assets.update(context.store(place), asset, tags=tags, properties=properties, description=texts["description"], stage=stage)
+    return _shown(place, changed)
 
 
 def _archive(context: Context, kind: Kind, *, archived: bool) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from lockgate.az import changes
 from lockgate.az.context import Context
 from lockgate.az.errors import ArgumentError, NotFound, ServiceError
 from lockgate.az.handlers import Handler
@@ -151,21 +152,7 @@ def _update(context: Context) -> Any:
     store, job = _find(context)
     tags, properties = dict(job.tags), dict(job.properties)
     texts = {"description": job.description, "display_name": job.display_name}
-    for key, value in context.pairs("set").items():
-        first, _, rest = key.partition(".")
-        if first == "tags" and rest:
-            tags[rest] = value
-        elif first == "properties" and rest:
-            properties[rest] = value
-        elif key in texts:
-            texts[key] = value
-        else:
-            raise ArgumentError(f"--set {key}: allowed: description, display_name, tags.NAME, properties.NAME; the rest never changes")
-    for key in context.words("remove"):
-        first, _, rest = key.partition(".")
-        if first != "tags" or rest not in tags:
-            raise ArgumentError(f"--remove {key}: allowed: tags.NAME of {', '.join(tags) or 'none'}")
-        del tags[rest]
+    changes.apply(context, tags, properties, texts)
     jobs.update_job(
         store, replace(job, tags=tags, properties=properties, description=texts["description"], display_name=texts["display_name"])
     )
