@@ -64,14 +64,14 @@ class Context:
             found[name] = value
         return found
 
-    def number(self, key: str) -> int:
-        """A whole number above 0; 0 if it was not given.
+    def number(self, key: str, least: int = 1) -> int:
+        """A whole number of at least `least`; 0 if it was not given.
 
         Raises:
             ArgumentError: it is none.
         """
         text = self.invocation.text(key)
-        if text and (not text.isdigit() or int(text) < 1):
+        if text and not (text.isascii() and text.isdigit() and int(text) >= least):
             raise ArgumentError(f"argument --{key.replace('_', '-')}: invalid int value: '{text}'")
         return int(text or 0)
 

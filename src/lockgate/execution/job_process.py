@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -13,25 +14,35 @@ from typing import Final
 
 from lockgate.errors import LockgateError, RunError
 from lockgate.workspace import jobs
+from lockgate.workspace.errors import ConflictError
 from lockgate.workspace.store import Store
 
 LOG: Final = "desk.log"
 _PATIENCE: Final = 60.0
 """Seconds in which a job has to be recorded once its process has begun."""
 _POLL: Final = 0.02
+_OF_OTHERS: Final = ("LOCKGATE_RUN", "LOCKGATE_JOB", "LOCKGATE_AZUREML_JOB", "LOCKGATE_AZUREML_NODE")
+"""By these whoever began the job ends what it left behind; the job is not that."""
 
 
 def begin(store: Store, name: str, file: Path, overrides: Sequence[str]) -> None:
     """Begin a job, and come back once it is recorded.
 
     Raises:
+        ConflictError: the name is taken.
         RunError: it ended before it was.
     """
     folder = store.job_folder(name)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir()  # Of two that want the name, one gets it.
+    except FileExistsError:
+        raise ConflictError(
+            f"(UserError) A job with name {name} already exists in workspace {store.workspace}. Please use a different name."
+        ) from None
     command = [sys.executable, "-m", "lockgate.execution.job_process", str(store.root), store.workspace, name, str(file), *overrides]
     # A job belongs to its workspace, not to the step that began it, as in Azure.
-    environment = {key: value for key, value in os.environ.items() if key not in ("LOCKGATE_RUN", "LOCKGATE_JOB")}
+    environment = {key: value for key, value in os.environ.items() if key not in _OF_OTHERS}
     with (folder / LOG).open("wb") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, env=environment
@@ -40,6 +51,7 @@ def begin(store: Store, name: str, file: Path, overrides: Sequence[str]) -> None
     while jobs.find_job(store, name) is None:
         if process.poll() is not None or time.monotonic() > deadline:
             last = (folder / LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+            shutil.rmtree(folder)
             raise RunError("".join(last) or f"job {name} ended before it began")
         time.sleep(_POLL)
 

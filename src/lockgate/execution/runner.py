@@ -22,12 +22,13 @@ from lockgate.execution.graph import in_order
 from lockgate.execution.process import Running, stop_all, tail
 from lockgate.execution.specification import DATA_ASSETS, Literal, PathInput, PipelineJob, PipelineNode, Port, Value
 from lockgate.interrupts import Interrupts
-from lockgate.processes import end_marked
 from lockgate.workspace import assets, jobs, models
 from lockgate.workspace.content import Hasher, ignore_patterns, list_files
 from lockgate.workspace.store import Store, dumps
 
 _POLL: Final = 0.05
+_MARK: Final = "LOCKGATE_AZUREML_NODE"
+"""In the environment of all processes of a node, with its folder."""
 _REUSE_FORMAT: Final = "3"
 
 
@@ -145,8 +146,7 @@ class Runner:
         begun = time.monotonic()
         inputs = {name: self._resolve_own(value) for name, value in self._job.inputs.items()}
         self._check_models()
-        for dead in jobs.mark_dead_jobs(self._store):
-            end_marked(f"AZUREML_ROOT_RUN_ID={dead}")
+        jobs.mark_dead_jobs(self._store)
         job = self._job
         jobs.create_job(
             self._store, self._name, job.display_name, job.experiment, str(job.path), kind=job.kind, tags=job.tags, properties=job.properties,
@@ -347,7 +347,7 @@ class Runner:
         run = self._begin_run(node)
         environment = {**self._environment(node, run), **command.variables}
         view.log = here / "log.txt"
-        process = Running(command.command, folder, environment, view.log, f"AZUREML_RUN_ID={self._name}.{node.name}")
+        process = Running(command.command, folder, environment, view.log, f"{_MARK}={self._folder / node.name}")
         self._started[node.name] = _Started(node, process, key, outputs, run)
         self._change(view, "running", "")
 
@@ -369,6 +369,8 @@ class Runner:
             "AZUREML_RUN_ID": self._name if self._job.kind == "command" else f"{self._name}.{node.name}",
             "AZUREML_ROOT_RUN_ID": self._name,
             **node.environment_variables,
+            **dict([jobs.mark(self._store, self._name).split("=", 1)]),
+            _MARK: str(self._folder / node.name),
         }
 
     def _collect(self) -> None:

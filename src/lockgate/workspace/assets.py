@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,10 @@ from lockgate.workspace.store import Store, dumps
 
 Kind = Literal["model", "data", "environment", "component"]
 _TITLES: Final[dict[str, str]] = {"model": "model", "data": "data version", "environment": "environment", "component": "component"}
+
+
+_WORD: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}")
+"""A name or version; it is the name of a folder."""
 
 
 @dataclass(frozen=True)
@@ -123,9 +128,15 @@ def create(
         path: where its content is, if that is not kept here.
 
     Raises:
-        ConflictError: the version is there with other content.
+        ConflictError: the version is there with other content, or its name or version is not allowed.
     """
     import hashlib
+
+    for what, text in (("name", name), ("version", version)):
+        if text and not _WORD.fullmatch(text):
+            raise ConflictError(
+                f"(UserError) {kind} {what} {text!r}: allowed: letters, digits, '.', '-' and '_', beginning with a letter, digit or '_', up to 255"
+            )
 
     whole = dict(spec or {})
     hasher = Hasher(store.folder / "hashes.json")
@@ -168,15 +179,25 @@ def create(
 
 def _next_version(connection: sqlite3.Connection, kind: str, name: str) -> str:
     rows = connection.execute("SELECT version FROM assets WHERE kind = ? AND name = ?", (kind, name)).fetchall()
-    return str(max((int(row["version"]) for row in rows if row["version"].isdigit()), default=0) + 1)
+    return str(max((int(row["version"]) for row in rows if row["version"].isascii() and row["version"].isdigit()), default=0) + 1)
 
 
-def update(store: Store, asset: Asset, *, tags: Mapping[str, str], properties: Mapping[str, str], description: str, stage: str) -> Asset:
-    """Change what of a version may change."""
+def update(store: Store, asset: Asset, change: Callable[[Asset], Asset]) -> Asset:
+    """Change tags, properties, description and stage of a version; nobody else changes it meanwhile.
+
+    Args:
+        store: the workspace or registry.
+        asset: says which version.
+        change: gets it as it is now.
+    """
+    key = (asset.kind, asset.name, asset.version)
     with store.connect() as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        row = connection.execute("SELECT * FROM assets WHERE kind = ? AND name = ? AND version = ?", key).fetchone()
+        new = change(_asset(row))
         connection.execute(
             "UPDATE assets SET tags = ?, properties = ?, description = ?, stage = ?, modified = ? WHERE kind = ? AND name = ? AND version = ?",
-            (dumps(dict(tags)), dumps(dict(properties)), description, stage, now(), asset.kind, asset.name, asset.version),
+            (dumps(new.tags), dumps(new.properties), new.description, new.stage, now(), *key),
         )
     return find(store, asset.kind, asset.name, asset.version)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -15,6 +16,7 @@ from typing import Any, Final
 from lockgate.state import STATE_FOLDER, state_folder
 from lockgate.workspace.assets import now
 from lockgate.workspace.errors import ConflictError, MissingError
+from lockgate.workspace.jobs import find_jobs
 from lockgate.workspace.store import Store, dumps
 
 SUBSCRIPTION: Final = "00000000-0000-0000-0000-00000000de5c"
@@ -125,7 +127,10 @@ class Cloud:
     def delete_group(self, name: str) -> None:
         """Delete a group with all that is in it."""
         group = self.group(name)
-        for place in [*self.places("workspace", group.name), *self.places("registry", group.name)]:
+        places = [*self.places("workspace", group.name), *self.places("registry", group.name)]
+        for place in places:
+            self._check_idle(place)
+        for place in places:
             self.delete_place(place)
         with self._connect() as connection:
             connection.execute("DELETE FROM groups WHERE name = ?", (group.name,))
@@ -178,10 +183,26 @@ class Cloud:
         return self.place(kind, name, group)
 
     def delete_place(self, place: Place) -> None:
-        """Delete a workspace or registry with all that is in it."""
+        """Delete a workspace or registry with all that is in it.
+
+        Raises:
+            ConflictError: jobs run in it.
+        """
+        self._check_idle(place)
+        folder = self.store(place).folder
+        # Whatever happens after this, a workspace of the same name begins empty.
+        gone = folder.with_name(f".deleted.{place.name}.{os.getpid()}")
+        folder.rename(gone)
         with self._connect() as connection:
             connection.execute("DELETE FROM places WHERE kind = ? AND name = ?", (place.kind, place.name))
-        shutil.rmtree(self.store(place).folder, ignore_errors=True)
+        shutil.rmtree(gone)
+
+    def _check_idle(self, place: Place) -> None:
+        running = [job.name for job in find_jobs(self.store(place), archived="also") if job.status == "Running"]
+        if running:
+            raise ConflictError(
+                f"(Conflict) {place.kind} '{place.name}' has running jobs: {', '.join(running)}; end them with az ml job cancel, or wait"
+            )
 
     def store(self, place: Place) -> Store:
         """What is in a workspace or registry."""

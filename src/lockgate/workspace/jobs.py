@@ -7,13 +7,14 @@ import json
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
+from lockgate.processes import end_marked
 from lockgate.workspace.store import Store, dumps
 
 Status = Literal["NotStarted", "Running", "Completed", "Failed", "Canceled"]
@@ -120,7 +121,7 @@ def keep_reusable(store: Store, key: str, found: Reusable) -> None:
 
 
 def mark_dead_jobs(store: Store) -> list[str]:
-    """Jobs whose process is gone are Failed, never Running for ever.
+    """Jobs whose process is gone are Failed, never Running for ever; what is left of their commands is ended.
 
     Returns:
         Their names.
@@ -130,10 +131,18 @@ def mark_dead_jobs(store: Store) -> list[str]:
         dead = [row["name"] for row in rows if not _alive(store, row["name"])]
         reason = "the process that ran it ended without a word (killed, or the machine went down)"
         connection.executemany(
-            "UPDATE jobs SET status = 'Failed', ended = ?, reason = ?, process = NULL WHERE name = ?",
+            # It may have ended in order since it was looked at.
+            "UPDATE jobs SET status = 'Failed', ended = ?, reason = ?, process = NULL WHERE name = ? AND status = 'Running'",
             [(_now(), reason, name) for name in dead],
         )
+    for name in dead:
+        end_marked(mark(store, name))
     return dead
+
+
+def mark(store: Store, name: str) -> str:
+    """NAME=value of the environment of all processes of a job, and of no other one's."""
+    return f"LOCKGATE_AZUREML_JOB={store.job_folder(name)}"
 
 
 def _alive(store: Store, name: str) -> bool:
@@ -193,9 +202,17 @@ def _job(row: sqlite3.Row) -> Job:
     return Job(**texts, **maps, ended=row["ended"], process=row["process"], reason=row["reason"], archived=bool(row["archived"]))
 
 
-def update_job(store: Store, job: Job) -> None:
-    """Keep what may change of a job: its display name, description, tags and properties, and whether it is archived."""
+def update_job(store: Store, name: str, change: Callable[[Job], Job]) -> None:
+    """Change a job's display name, description, tags or properties, or whether it is archived; nobody else changes it meanwhile.
+
+    Args:
+        store: the workspace.
+        name: of a job that is there.
+        change: gets it as it is now.
+    """
     with store.connect() as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        job = change(_job(connection.execute("SELECT * FROM jobs WHERE name = ?", (name,)).fetchone()))
         connection.execute(
             "UPDATE jobs SET display_name = ?, description = ?, tags = ?, properties = ?, archived = ? WHERE name = ?",
             (job.display_name, job.description, dumps(job.tags), dumps(job.properties), job.archived, job.name),

@@ -181,3 +181,41 @@ def test_a_datastore_needs_what_its_type_needs(cloud):
     assert "needs container_name:" in said
     cloud.write("d.yml", "name: d\ntype: s3\n")
     assert cloud.refused(1, "ml", "datastore", "create", "--file", "d.yml").startswith("d.yml:2:7: type: found 's3'; allowed: azure_blob")
+
+
+@pytest.mark.parametrize("kind", ["model", "data", "environment"])
+@pytest.mark.parametrize("option", ["--name", "--version"])
+@pytest.mark.parametrize("text", ["../good", "../../../../out", "..", "a/b", "²", "a b"])
+def test_a_name_or_version_is_no_path(cloud, kind, option, text):
+    cloud.get(*CREATE)
+    words = {"--name": "n", "--version": "1", option: text}
+    content = ("--image", "img") if kind == "environment" else ("--path", "model")
+    done = cloud.az("ml", kind, "create", *(word for pair in words.items() for word in pair), *content)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{kind} {option[2:]} {text!r}: allowed: letters, digits" in done.stderr
+    assert len(cloud.get("ml", "model", "list")) == 1
+    assert not (cloud.folder.parent / "out").exists()
+
+
+def test_updates_at_once_are_all_kept(cloud):
+    cloud.get(*CREATE)
+    environment = {**os.environ, "LOCKGATE_ROOT": str(cloud.folder)}
+    command = [sys.executable, "-m", "lockgate.az", "ml", "model", "update", "-n", "m", "-v", "1", "-o", "none", "--set"]
+    all_ = [subprocess.Popen([*command, f"tags.t{number}=1"], cwd=cloud.folder, env=environment) for number in range(6)]
+    assert [process.wait(timeout=100) for process in all_] == [0] * 6
+    assert cloud.get("ml", "model", "show", "-n", "m", "-v", "1", "--query", "length(tags)") == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("a: [1", "bad.yml:1:4: "), ("- a", "bad.yml:1:1: found a list; allowed: a conda file")],
+)
+def test_a_conda_file_with_a_mistake(cloud, text, message):
+    cloud.write("bad.yml", text)
+    assert cloud.refused(1, "ml", "environment", "create", "-n", "e", "--image", "i", "--conda-file", "bad.yml").startswith(message)
+
+
+def test_a_conda_file_with_a_date(cloud):
+    cloud.write("date.yml", "name: x\nd: 2020-01-01\n")
+    made = cloud.get("ml", "environment", "create", "-n", "e", "--image", "i", "--conda-file", "date.yml")
+    assert made["conda_file"] == {"name": "x", "d": "2020-01-01"}

@@ -146,3 +146,25 @@ def test_an_option_without_effect_says_why(cloud):
     assert cloud.refused(2, "extension", "add", "-n", "ml", "--source", "x").startswith(
         "--source of az extension add is not supported on the desk"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("ml workspace update -n dev1 -g rg --set tags=abc", "--set tags: allowed here: "),
+        ("ml workspace update -n dev1 -g rg --set description.x=abc", "--set description.x: allowed here: "),
+        ("ml workspace update -n dev1 -g rg --set public_network_access=half", "public_network_access: found 'half'; allowed: Enabled, Disabled"),
+        ("ml job list --max-results ²", "argument --max-results: invalid int value: '²'"),
+        ("ml compute create -n c --type amlcompute --size S --identity-type SystemAssigned", "--identity-type of az ml compute create is not supported"),
+    ],
+)  # fmt: skip
+def test_values_that_are_not_allowed(cloud, words, message):
+    assert cloud.refused(2, *words.split()).startswith(message)
+
+
+def test_a_compute_is_updated_by_whole_numbers(cloud):
+    cloud.get("ml", "compute", "create", "-n", "c", "--type", "amlcompute", "--size", "S")
+    said = cloud.refused(2, "ml", "compute", "update", "-n", "c", "--max-instances", "abc")
+    assert said == "argument --max-instances: invalid int value: 'abc'"
+    changed = cloud.get("ml", "compute", "update", "-n", "c", "--max-instances", "2", "--min-instances", "0")
+    assert (changed["min_instances"], changed["max_instances"]) == (0, 2)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -239,3 +242,97 @@ def test_a_workspace_of_an_earlier_version_keeps_its_jobs(tmp_path):
     connection.close()
     [job] = jobs.find_jobs(Store(tmp_path))
     assert (job.name, job.kind, job.tags, job.archived) == ("old", "pipeline", {}, False)
+
+
+def sleeping(seconds: str) -> bool:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if path.read_bytes() == f"sleep\0{seconds}\0".encode():
+                return True
+    return False
+
+
+def test_of_two_with_one_name_one_succeeds_and_keeps_its_log(desk):
+    command = [
+        sys.executable,
+        "-m",
+        "lockgate.az",
+        "ml",
+        "job",
+        "create",
+        "-f",
+        "job.yml",
+        "-n",
+        "race",
+        "--set",
+        "inputs.seconds=2",
+        "-o",
+        "none",
+    ]
+    environment = {**os.environ, "LOCKGATE_ROOT": str(desk.folder)}
+    both = [subprocess.Popen(command, cwd=desk.folder, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = sorted((process.communicate(timeout=100)[1], process.returncode) for process in both)
+    assert said[0] == ("", 0)
+    assert said[1][0].startswith("ERROR: (UserError) A job with name race already exists")
+    assert said[1][1] == 1
+    streamed = desk.az("ml", "job", "stream", "-n", "race")
+    assert "Status: Completed" in streamed.stderr
+    assert "Traceback" not in streamed.stderr
+
+
+def test_commands_of_a_killed_job_are_ended_by_whoever_sees_it(desk):
+    from lockgate.workspace import jobs
+    from lockgate.workspace.store import Store
+
+    seconds = f"7{os.getpid()}"
+    desk.get("ml", "job", "create", "-f", "job.yml", "-n", "killed", "--set", f"inputs.seconds={seconds}")
+    deadline = time.monotonic() + 60
+    while not sleeping(seconds) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    job = jobs.find_job(Store(desk.folder, "dev1"), "killed")
+    assert job is not None
+    assert job.process is not None
+    assert sleeping(seconds)
+    os.kill(job.process, signal.SIGKILL)
+    while desk.get("ml", "job", "show", "-n", "killed")["status"] == "Running" and time.monotonic() < deadline:
+        pass
+    while sleeping(seconds) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not sleeping(seconds)
+
+
+def test_a_job_that_ends_while_it_is_looked_at_keeps_its_result(desk, monkeypatch):
+    from lockgate.workspace import jobs
+    from lockgate.workspace.store import Store
+
+    store = Store(desk.folder, "dev1")
+    jobs.create_job(store, "quick", "quick", "tries", "job.yml")
+
+    def dies(at, name):
+        with sqlite3.connect(at.folder / "workspace.db") as connection:
+            connection.execute("UPDATE jobs SET status = 'Completed' WHERE name = ?", (name,))
+        connection.close()
+        return False
+
+    monkeypatch.setattr(jobs, "_alive", dies)
+    [job] = jobs.find_jobs(store)
+    assert job.status == "Completed"
+
+
+def test_a_workspace_with_running_jobs_is_not_deleted(desk):
+    desk.get("ml", "job", "create", "-f", "job.yml", "-n", "long", "--set", "inputs.seconds=60")
+    for words in (("ml", "workspace", "delete", "-n", "dev1", "-g", "rg"), ("group", "delete", "-n", "rg")):
+        assert desk.refused(1, *words, "--yes").startswith("(Conflict) workspace 'dev1' has running jobs: long; end them")
+    desk.get("ml", "job", "cancel", "-n", "long")
+    desk.get("ml", "workspace", "delete", "-n", "dev1", "-g", "rg", "--yes")
+    desk.get("ml", "workspace", "create", "-n", "dev1", "-g", "rg")
+    assert desk.get("ml", "job", "list") == []
+
+
+def test_where_a_job_is_saved_is_looked_at_before_it_begins(desk):
+    assert desk.refused(2, "ml", "job", "create", "-f", "job.yml", "-n", "s", "--save-as", "no/such.yml").startswith(
+        "--save-as: found 'no/such.yml'"
+    )
+    assert desk.get("ml", "job", "list") == []
+    desk.get("ml", "job", "create", "-f", "job.yml", "-n", "s", "--save-as", "such.yml", "--stream")
+    assert "name: s" in (desk.folder / "such.yml").read_text()

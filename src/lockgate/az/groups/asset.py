@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -148,9 +149,12 @@ def _environment(node: Node, spec: dict[str, Any]) -> dict[str, Any]:
             path = conda.source.path.parent / conda.text
             if not path.is_file():
                 raise FileError([conda.mistake(f"conda_file: there is no file {conda.text!r}; mend the path")])
-            import yaml
+            from lockgate.yaml_source import load_yaml
 
-            found["conda_file"] = yaml.safe_load(path.read_text(encoding="utf-8"))
+            packages = load_yaml(path, conda.text)
+            if not packages.is_mapping:
+                raise FileError([packages.mistake(f"found {packages.describe()}; allowed: a conda file, a mapping with dependencies:")])
+            found["conda_file"] = packages.plain()
     build = node.get("build")
     if build is not None and build.is_mapping:
         path = build.source.path.parent / (build.get("path") or build).text
@@ -191,12 +195,15 @@ def _list(context: Context, kind: Kind) -> Any:
 
 def _update(context: Context, kind: Kind) -> Any:
     place, asset = _one(context, kind)
-    tags, properties = dict(asset.tags), dict(asset.properties)
-    texts = {"description": asset.description, **({"stage": asset.stage} if kind == "model" else {})}
-    changes.apply(context, tags, properties, texts)
-    stage = context.text("stage", texts.get("stage", asset.stage))
-    changed = assets.update(context.store(place), asset, tags=tags, properties=properties, description=texts["description"], stage=stage)
-    return _shown(place, changed)
+
+    def change(asset: Asset) -> Asset:
+        tags, properties = dict(asset.tags), dict(asset.properties)
+        texts = {"description": asset.description, **({"stage": asset.stage} if kind == "model" else {})}
+        changes.apply(context, tags, properties, texts)
+        stage = context.text("stage", texts.get("stage", asset.stage))
+        return replace(asset, tags=tags, properties=properties, description=texts["description"], stage=stage)
+
+    return _shown(place, assets.update(context.store(place), asset, change))
 
 
 def _archive(context: Context, kind: Kind, *, archived: bool) -> None:

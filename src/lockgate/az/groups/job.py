@@ -71,20 +71,22 @@ def _create(context: Context) -> Any:
     name = context.text("name") or loaded.name or jobs.new_job_name()
     if not _NAME.fullmatch(name):
         raise ArgumentError(f"job name: found '{name}'; allowed: letters, digits, '-' and '_', beginning with a letter or digit, up to 255")
-    if jobs.find_job(store, name) is not None:
-        raise ServiceError(
-            f"(UserError) A job with name {name} already exists in workspace {store.workspace}. Please use a different name."
-        )
+    kept = Path(context.text("save_as")) if context.has("save_as") else None
+    if kept is not None and (kept.is_dir() or not kept.parent.is_dir()):
+        raise ArgumentError(f"--save-as: found '{kept}'; allowed: a file in a folder that is there")
     begin(store, name, file.resolve(), overrides)
-    if context.has("stream"):
-        _follow(store, name)
-    job = jobs.find_job(store, name)
-    shown = _shown(context.workspace(), store, job, jobs.outputs_of(store, name)) if job else None
-    if shown and (path := context.text("save_as")):
+
+    def shown() -> Any:
+        job = jobs.find_job(store, name)
+        return _shown(context.workspace(), store, job, jobs.outputs_of(store, name)) if job else None
+
+    if kept is not None:
         import yaml
 
-        Path(path).write_text(yaml.safe_dump(shown, sort_keys=False), encoding="utf-8")
-    return shown
+        kept.write_text(yaml.safe_dump(shown(), sort_keys=False), encoding="utf-8")
+    if context.has("stream"):
+        _follow(store, name)
+    return shown()
 
 
 def _follow(store: Store, name: str) -> None:
@@ -150,18 +152,20 @@ def _show(context: Context) -> Any:
 
 def _update(context: Context) -> Any:
     store, job = _find(context)
-    tags, properties = dict(job.tags), dict(job.properties)
-    texts = {"description": job.description, "display_name": job.display_name}
-    changes.apply(context, tags, properties, texts)
-    jobs.update_job(
-        store, replace(job, tags=tags, properties=properties, description=texts["description"], display_name=texts["display_name"])
-    )
+
+    def change(job: Job) -> Job:
+        tags, properties = dict(job.tags), dict(job.properties)
+        texts = {"description": job.description, "display_name": job.display_name}
+        changes.apply(context, tags, properties, texts)
+        return replace(job, tags=tags, properties=properties, description=texts["description"], display_name=texts["display_name"])
+
+    jobs.update_job(store, job.name, change)
     return _show(context)
 
 
 def _archive(context: Context, *, archived: bool) -> None:
     store, job = _find(context)
-    jobs.update_job(store, replace(job, archived=archived))
+    jobs.update_job(store, job.name, lambda now: replace(now, archived=archived))
 
 
 def _validate(context: Context) -> Any:

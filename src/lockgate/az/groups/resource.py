@@ -10,8 +10,7 @@ from lockgate.az.handlers import Handler
 from lockgate.workspace import resources
 from lockgate.workspace.resources import Resource
 
-_OF_COMPUTE: Final = ("name", "type", "size", "tier", "min_instances", "max_instances", "idle_time_before_scale_down", "location", "description", "tags",
-                      "identity_type", "user_assigned_identities", "enable_node_public_ip")  # fmt: skip
+_OF_COMPUTE: Final = ("name", "type", "size", "tier", "min_instances", "max_instances", "idle_time_before_scale_down", "location", "description", "tags")  # fmt: skip
 _ONE_MACHINE: Final = "jobs run on this machine"
 
 
@@ -27,19 +26,7 @@ def _shown(context: Context, found: Resource, kind: str) -> dict[str, Any]:
 def _create(context: Context, kind: str) -> Any:
     from lockgate.az.files import read
 
-    options = (
-        "name",
-        "type",
-        "size",
-        "tier",
-        "min_instances",
-        "max_instances",
-        "idle_time_before_scale_down",
-        "location",
-        "description",
-        "tags",
-    )
-    spec = read(context, kind, options if kind == "compute" else ("name",)).plain()
+    spec = read(context, kind, _OF_COMPUTE if kind == "compute" else ("name",)).plain()
     name = str(spec.get("name") or "")
     if not name:
         raise ArgumentError("the following arguments are required: --name/-n")
@@ -49,7 +36,7 @@ def _create(context: Context, kind: str) -> Any:
 def _update(context: Context, kind: str) -> Any:
     found = resources.get(context.store(), kind, context.text("name"))  # type: ignore[arg-type]
     numbers = ("min_instances", "max_instances", "idle_time_before_scale_down")
-    changes: dict[str, Any] = {key: int(context.text(key)) for key in numbers if context.has(key) and context.text(key).isdigit()}
+    changes: dict[str, Any] = {key: context.number(key, least=0) for key in numbers if context.has(key)}
     if context.has("tags"):
         changes["tags"] = context.pairs("tags")
     return _shown(context, resources.put(context.store(), kind, found.name, {**found.spec, **changes}), kind)  # type: ignore[arg-type]

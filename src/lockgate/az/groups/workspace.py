@@ -57,12 +57,15 @@ def _update(context: Context, kind: str) -> Any:
     place = _find(context, kind)
     changes = {key: context.text(key) for key in ("description", "display_name", "public_network_access") if context.has(key)}
     for key, value in context.pairs("set").items():
-        if key.split(".")[0] not in ("description", "display_name", "public_network_access", "tags"):
+        if key not in ("description", "display_name", "public_network_access") and not (key.startswith("tags.") and key[5:]):
             raise ArgumentError(f"--set {key}: allowed here: description, display_name, public_network_access, tags.NAME")
         if key.startswith("tags."):
             changes["tags"] = {**place.spec.get("tags", {}), **changes.get("tags", {}), key[5:]: value}  # type: ignore[dict-item, assignment]
         else:
             changes[key] = value
+    access = str(changes.get("public_network_access", "Enabled"))
+    if access.lower() not in ("enabled", "disabled"):
+        raise ArgumentError(f"public_network_access: found '{access}'; allowed: Enabled, Disabled")
     return _shown(context.cloud.create_place(kind, place.name, place.group, {**place.spec, **changes}))
 
 
