@@ -43,12 +43,12 @@ GROUPS: Final = {
     "ml compute": "resource",
     "ml datastore": "resource",
     "ml job": "job",
+    "ml online-endpoint": "online",
+    "ml online-deployment": "online",
 }
 """Beginning of a command → its module in `lockgate.az.groups`."""
 LATER: Final = {
     "ml component": "components are files here: a job names its component by path",
-    "ml online-endpoint": "endpoints are not run on the desk yet; score with `lockgate up`, or run this in Azure",
-    "ml online-deployment": "endpoints are not run on the desk yet; score with `lockgate up`, or run this in Azure",
     "ml batch-endpoint": "batch endpoints are not run on the desk yet; use batch_driver.py by hand, or run this in Azure",
     "ml batch-deployment": "batch endpoints are not run on the desk yet; use batch_driver.py by hand, or run this in Azure",
     "ml schedule": "nothing keeps time on the desk; run the job by hand",

@@ -140,7 +140,9 @@ def create(
 
     whole = dict(spec or {})
     hasher = Hasher(store.folder / "hashes.json")
-    sha256 = hasher.tree(content, ignore) if content is not None else hashlib.sha256(dumps([type, path, whole]).encode()).hexdigest()
+    sha256 = hasher.tree(content, ignore) if content is not None else ""
+    if content is None or kind in ("environment", "component"):
+        sha256 = hashlib.sha256(dumps([type, path, whole, sha256] if sha256 else [type, path, whole]).encode()).hexdigest()
     with store.connect() as connection:
         connection.execute("BEGIN IMMEDIATE")
         if not version:

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from lockgate.errors import FileError, Mistake
 from lockgate.yaml_source import Node
 
-Shape = Literal["text", "number", "boolean", "mapping", "list", "texts", "any"]
+Shape = Literal["text", "number", "boolean", "mapping", "list", "texts", "numbers", "each", "any"]
 
 
 @dataclass(frozen=True)
@@ -20,16 +20,18 @@ class Key:
     """A key of a file.
 
     Attributes:
-        shape: texts is a mapping of texts.
+        shape: texts is a mapping of texts, numbers one of whole numbers from 0 to 100, each one of mappings with `keys`.
         values: the only texts it takes.
         keys: the keys of a mapping; empty: any.
         required: whether the file needs it.
+        least: the smallest number.
     """
 
     shape: Shape = "text"
     values: tuple[str, ...] = ()
     keys: dict[str, Key] = field(default_factory=dict)
     required: bool = False
+    least: float | None = None
 
 
 TEXT: Final = Key()
@@ -148,7 +150,137 @@ REGISTRY: Final = {
     "managed_resource_group": TEXT,
     "mlflow_registry_uri": TEXT,
 }
+_ENDPOINT: Final = {
+    "$schema": TEXT,
+    "name": Key(required=True),
+    "description": TEXT,
+    "tags": TEXTS,
+    "properties": TEXTS,
+    "location": TEXT,
+    "identity": _IDENTITY,
+    "provisioning_state": TEXT,
+    "scoring_uri": TEXT,
+    "openapi_uri": TEXT,
+    "id": TEXT,
+    "kind": TEXT,
+}
+ONLINE_ENDPOINT: Final = {
+    **_ENDPOINT,
+    "auth_mode": Key(values=("key", "aml_token", "aad_token")),
+    "traffic": Key("numbers"),
+    "mirror_traffic": Key("numbers"),
+    "public_network_access": Key(values=("enabled", "disabled")),
+    "type": Key(values=("managed", "kubernetes")),
+    "compute": TEXT,
+}
+BATCH_ENDPOINT: Final = {
+    **_ENDPOINT,
+    "auth_mode": Key(values=("aad_token",)),
+    "defaults": Key("mapping", keys={"deployment_name": TEXT}),
+}
+_COUNT: Final = Key("number", least=1)
+_WAIT: Final = Key("number", least=0)
+_CODE: Final = Key("mapping", keys={"code": Key(required=True), "scoring_script": Key(required=True)})
+_PROBE: Final = Key(
+    "mapping",
+    keys={
+        "initial_delay": _WAIT, "period": _COUNT, "timeout": _COUNT, "success_threshold": _COUNT, "failure_threshold": _COUNT,
+        "scheme": Key(values=("http", "https")), "method": TEXT, "path": TEXT, "port": NUMBER,
+    },
+)  # fmt: skip
+_DEPLOYMENT: Final = {
+    "$schema": TEXT,
+    "name": Key(required=True),
+    "endpoint_name": Key(required=True),
+    "description": TEXT,
+    "tags": TEXTS,
+    "properties": TEXTS,
+    "id": TEXT,
+    "provisioning_state": TEXT,
+    "model": ANY,
+    "code_configuration": _CODE,
+    "environment": ANY,
+    "environment_variables": TEXTS,
+}
+_SWITCH: Final = Key(values=("true", "false"))
+ONLINE_DEPLOYMENT: Final = {
+    **_DEPLOYMENT,
+    "type": Key(values=("managed", "kubernetes")),
+    "app_insights_enabled": BOOLEAN,
+    "scale_settings": Key(
+        "mapping",
+        keys={"type": Key(values=("default", "target_utilization")), "min_instances": _COUNT, "max_instances": _COUNT,
+              "polling_interval": _COUNT, "target_utilization_percentage": _COUNT},
+    ),
+    "request_settings": Key(
+        "mapping", keys={"request_timeout_ms": _COUNT, "max_concurrent_requests_per_instance": _COUNT, "max_queue_wait_ms": _WAIT}
+    ),
+    "liveness_probe": _PROBE,
+    "readiness_probe": _PROBE,
+    "startup_probe": _PROBE,
+    "instance_count": _COUNT,
+    "instance_type": Key(required=True),
+    "model_mount_path": TEXT,
+    "data_collector": Key(
+        "mapping",
+        keys={
+            "collections": Key(
+                "each", required=True, keys={"enabled": Key(values=("true", "false"), required=True), "data": ANY, "client_id": TEXT}
+            ),
+            "rolling_rate": Key(values=("minute", "hour", "day", "month", "year")),
+            "sampling_rate": Key("number", least=0),
+            "request_logging": Key("mapping", keys={"capture_headers": Key("list")}),
+        },
+    ),
+    "egress_public_network_access": Key(values=("enabled", "disabled")),
+    "private_network_connection": BOOLEAN,
+    "resources": Key("mapping"),
+}  # fmt: skip
+_OF_BATCHES: Final = {
+    "error_threshold": Key("number", least=-1),
+    "retry_settings": Key("mapping", keys={"max_retries": _WAIT, "timeout": _COUNT}),
+    "mini_batch_size": _COUNT,
+    "logging_level": Key(values=("debug", "info", "warning")),
+    "output_action": Key(values=("append_row", "summary_only")),
+    "output_file_name": TEXT,
+    "max_concurrency_per_instance": _COUNT,
+}
+BATCH_DEPLOYMENT: Final = {
+    **_DEPLOYMENT,
+    **_OF_BATCHES,
+    "type": Key(values=("model", "pipeline")),
+    "compute": TEXT,
+    "resources": Key("mapping", keys={"instance_count": _COUNT, "instance_type": TEXT, "shm_size": TEXT, "docker_args": TEXT, "properties": ANY}),
+    "settings": Key("mapping", keys={**_OF_BATCHES, "instance_count": _COUNT, "environment_variables": TEXTS}),
+    "component": ANY,
+    "job_definition": ANY,
+}  # fmt: skip
+_TRIGGER: Final = {
+    "type": Key(values=("cron", "recurrence"), required=True),
+    "start_time": TEXT,
+    "end_time": TEXT,
+    "time_zone": TEXT,
+    "expression": TEXT,
+    "frequency": Key(values=("minute", "hour", "day", "week", "month")),
+    "interval": _COUNT,
+    "schedule": Key("mapping", keys={"hours": ANY, "minutes": ANY, "week_days": ANY, "month_days": ANY}),
+}
+SCHEDULE: Final = {
+    **_COMMON,
+    "name": Key(required=True),
+    "display_name": TEXT,
+    "trigger": Key("mapping", keys=_TRIGGER, required=True),
+    "is_enabled": BOOLEAN,
+    "create_job": ANY,
+    "create_monitor": ANY,
+    "import_data": ANY,
+}
 ALL: Final[dict[str, dict[str, Key]]] = {
+    "online_endpoint": ONLINE_ENDPOINT,
+    "batch_endpoint": BATCH_ENDPOINT,
+    "online_deployment": ONLINE_DEPLOYMENT,
+    "batch_deployment": BATCH_DEPLOYMENT,
+    "schedule": SCHEDULE,
     "model": MODEL,
     "data": DATA,
     "environment": ENVIRONMENT,
@@ -211,6 +343,8 @@ def _check_value(name: str, value: Node, key: Key, mistakes: list[Mistake]) -> N
         "number": not isinstance(value.value, (int, float)) or isinstance(value.value, bool),
         "boolean": not isinstance(value.value, bool),
         "mapping": not value.is_mapping,
+        "each": not value.is_mapping or any(not inner.is_mapping for _, inner in value.items()),
+        "numbers": not value.is_mapping or any(not _is_percent(inner.value) for _, inner in value.items()),
         "texts": not value.is_mapping or any(inner.is_mapping or inner.is_list for _, inner in value.items()),
         "list": not value.is_list,
     }[key.shape]
@@ -221,10 +355,21 @@ def _check_value(name: str, value: Node, key: Key, mistakes: list[Mistake]) -> N
             "boolean": "true or false",
             "mapping": "a mapping",
             "texts": "a mapping of texts",
+            "numbers": "a mapping of whole numbers from 0 to 100",
+            "each": "a mapping of mappings",
             "list": "a list",
         }
         mistakes.append(value.mistake(f"{name}: found {value.describe()}; allowed: {shapes[key.shape]}"))
     elif key.values and value.text.lower() not in {word.lower() for word in key.values}:
         mistakes.append(value.mistake(f"{name}: found {value.describe()}; allowed: {', '.join(key.values)}"))
+    elif key.least is not None and value.value < key.least:
+        mistakes.append(value.mistake(f"{name}: found {value.describe()}; allowed: {key.least:g} or more"))
     elif key.shape == "mapping" and key.keys:
         _check_keys(value, key.keys, name, mistakes)
+    elif key.shape == "each":
+        for inner_name, inner in value.items():
+            _check_keys(inner, key.keys, f"{name}.{inner_name}", mistakes)
+
+
+def _is_percent(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100

@@ -9,6 +9,7 @@
     workspace.db                             what exists (SQLite, WAL)
     model/ data/ … <name>/<version>/         the content of registered assets, read-only
     jobs/<job>/<node>/log.txt  outputs/      a folder per job
+    endpoints/<name>/<deployment>/           logs, code and collected data of online endpoints
     code/<hash>/                             snapshots of `code:` folders
 """
 
@@ -37,6 +38,13 @@ CREATE TABLE IF NOT EXISTS containers (
 CREATE TABLE IF NOT EXISTS resources (
   kind TEXT NOT NULL, name TEXT NOT NULL, spec TEXT NOT NULL, created TEXT NOT NULL, modified TEXT NOT NULL,
   PRIMARY KEY (kind, name));
+CREATE TABLE IF NOT EXISTS endpoints (
+  kind TEXT NOT NULL, name TEXT NOT NULL, spec TEXT NOT NULL, port INTEGER NOT NULL, revision INTEGER NOT NULL, applied INTEGER NOT NULL,
+  created TEXT NOT NULL, modified TEXT NOT NULL, PRIMARY KEY (kind, name));
+CREATE TABLE IF NOT EXISTS deployments (
+  kind TEXT NOT NULL, endpoint TEXT NOT NULL, name TEXT NOT NULL, spec TEXT NOT NULL, launch TEXT NOT NULL, revision INTEGER NOT NULL,
+  good INTEGER NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL, created TEXT NOT NULL, modified TEXT NOT NULL,
+  PRIMARY KEY (kind, endpoint, name));
 CREATE TABLE IF NOT EXISTS jobs (
   name TEXT PRIMARY KEY, display_name TEXT NOT NULL, experiment TEXT NOT NULL, file TEXT NOT NULL,
   status TEXT NOT NULL, created TEXT NOT NULL, ended TEXT, run_id TEXT, process INTEGER, reason TEXT,

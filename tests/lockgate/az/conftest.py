@@ -62,6 +62,11 @@ def empty(tmp_path: Path) -> Cloud:
 @pytest.fixture
 def cloud(empty: Cloud) -> Cloud:
     """A desk with what a delivery has."""
+    return furnish(empty)
+
+
+def furnish(empty: Cloud) -> Cloud:
+    """Give a desk what a delivery has."""
     empty.get("group", "create", "--name", "rg", "--location", "westeurope")
     for name in ("dev1", "stage1"):
         empty.get("ml", "workspace", "create", "--name", name, "--resource-group", "rg")
@@ -71,3 +76,9 @@ def cloud(empty: Cloud) -> Cloud:
     empty.write("model/MLmodel", "flavors: {}\n")
     empty.write("model/data/weights.bin", "weights\n")
     return empty
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Cloud:
+    """A desk with what a delivery has, for all tests of a module: they leave it as it is."""
+    return furnish(Cloud(tmp_path_factory.mktemp("shared")))

@@ -12,7 +12,7 @@ from lockgate.az.context import Context
 from lockgate.az.errors import ArgumentError, NotFound
 from lockgate.az.handlers import Handler
 from lockgate.errors import FileError
-from lockgate.workspace import assets, references
+from lockgate.workspace import assets, environments, references
 from lockgate.workspace.assets import Asset, Kind
 from lockgate.workspace.cloud import Place
 
@@ -54,6 +54,8 @@ def _shown(place: Place, asset: Asset) -> dict[str, Any]:
     }
     if kind == "environment":
         found |= {key: value for key, value in asset.spec.items() if key in ("image", "conda_file", "build", "inference_config", "os_type")}
+        if "build" in found:
+            found["build"] = {**found["build"], "path": asset.path}
         found.setdefault("os_type", "linux")
     else:
         found |= {"path": asset.path, "type": asset.type}
@@ -83,7 +85,8 @@ def _create(context: Context, kind: Kind) -> Any:
     }
     version = _version_of(node)
     if kind == "environment":
-        return _shown(place, assets.create(store, kind, name, version, spec=_environment(node, spec), **common))
+        built, folder = environments.described(node)
+        return _shown(place, assets.create(store, kind, name, version, spec=built, content=folder, **common))
     kinds = {"model": "custom_model", "data": "uri_folder"}
     type_ = str(spec.get("type") or kinds[kind]).lower()
     content, remote, job = _content(context, node, store if place.kind == "workspace" else None)
@@ -137,33 +140,6 @@ def _content(context: Context, node: Node, store: Any) -> tuple[Path | None, str
     raise FileError(
         [path.mistake(f"path: {path.text!r} is not on this machine; allowed here: a local path, azureml://jobs/… or azureml:NAME:VERSION")]
     )
-
-
-def _environment(node: Node, spec: dict[str, Any]) -> dict[str, Any]:
-    found = {key: spec[key] for key in ("image", "os_type", "inference_config") if spec.get(key) is not None}
-    conda = node.get("conda_file")
-    if conda is not None and conda.value is not None:
-        if conda.is_mapping:
-            found["conda_file"] = conda.plain()
-        else:
-            path = conda.source.path.parent / conda.text
-            if not path.is_file():
-                raise FileError([conda.mistake(f"conda_file: there is no file {conda.text!r}; mend the path")])
-            from lockgate.yaml_source import load_yaml
-
-            packages = load_yaml(path, conda.text)
-            if not packages.is_mapping:
-                raise FileError([packages.mistake(f"found {packages.describe()}; allowed: a conda file, a mapping with dependencies:")])
-            found["conda_file"] = packages.plain()
-    build = node.get("build")
-    if build is not None and build.is_mapping:
-        path = build.source.path.parent / (build.get("path") or build).text
-        if not path.is_dir():
-            raise FileError([build.mistake(f"build.path: there is no folder {path.name!r}; mend the path")])
-        from lockgate.workspace.content import Hasher
-
-        found["build"] = {**build.plain(), "path": str(path.resolve()), "sha256": Hasher(path / ".none").tree(path)}
-    return found
 
 
 def _one(context: Context, kind: Kind) -> tuple[Place, Asset]:
