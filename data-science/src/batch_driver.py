@@ -30,7 +30,7 @@ def run(mini_batch: Iterable[str]) -> list[str]:
     """Score the files of a mini batch.
 
     Args:
-        mini_batch: paths of CSV or parquet files.
+        mini_batch: paths of CSV, parquet or JSON lines (.jsonl, .ndjson) files.
 
     Returns:
         One line of JSON per row, in the order of files and rows.

@@ -20,6 +20,8 @@ _COMMANDS: Final = {
     "check": "find every mistake in Azure Pipelines and Azure ML files, and run nothing",
     "approve": "let a run go on that waits for an approval",
     "reject": "end a run that waits for an approval",
+    "down": "end all that goes on after a command: runs, jobs, endpoints",
+    "ui": "open MLflow's pages on the store that jobs write to",
     "az": "the desk's Azure CLI: `lockgate az ml model list -g GROUP -w WORKSPACE`",
 }
 

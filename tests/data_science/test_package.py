@@ -287,6 +287,24 @@ def written(path: Path, header: str, lines: list[str]) -> Path:
     return path
 
 
+def test_a_batch_file_may_be_lines_of_json(flight: Flight, tmp_path: Path) -> None:
+    scorer = BatchScorer(flight.package)
+    frame = pl.read_csv(DATA / "batch.csv", null_values=["NA"], infer_schema_length=None).head(20)
+    lines = [json.dumps(row) for row in frame.to_dicts()]
+    (tmp_path / "clean.jsonl").write_text("\n".join(lines))
+    (tmp_path / "dirty.ndjson").write_text(
+        "\n".join([lines[0], "", "no json", "[1]", lines[1].replace('"origin": ', '"origin": 7, "was": '), lines[2]]) + "\n"
+    )
+    expected = [json.loads(line)["prediction"] for line in scorer.score_file(DATA / "batch.csv")[:20]]
+    assert [json.loads(line)["prediction"] for line in scorer.score_file(tmp_path / "clean.jsonl")] == pytest.approx(expected, abs=1e-3)
+    found = [json.loads(line) for line in scorer.score_file(tmp_path / "dirty.ndjson")]
+    assert [(line["row"], line.get("line")) for line in found] == [(0, None), (1, 3), (2, 4), (3, 5), (4, None)]
+    assert found[1]["error"].startswith("is no JSON (")
+    assert found[2]["error"] == "found [1]; allowed: an object, one per line"
+    assert found[3]["error"] == "field 'origin': found '7'; allowed: one of EWR, JFK, LGA; it may not be missing"
+    assert [found[0]["prediction"], found[4]["prediction"]] == pytest.approx([expected[0], expected[2]], abs=1e-3)
+
+
 def test_a_batch_file_may_have_its_columns_in_any_order_and_be_parquet(flight: Flight, tmp_path: Path) -> None:
     frame = pl.read_csv(DATA / "batch.csv", infer_schema_length=None, null_values=["NA", ""], n_rows=50)
     frame.select(reversed(frame.columns)).write_csv(tmp_path / "turned.csv", null_value="NA")

@@ -147,7 +147,7 @@ def test_trainers_on_a_folder_that_prep_did_not_write_say_so(tmp_path: Path) -> 
             script, "--train", "a", "--validation", "b", "--recipe", "c", "--model", "d", "--project", "project.yml", cwd=tmp_path
         )
         assert result.returncode == 2
-        assert "c: has no contract.json; pass the recipe folder that prep wrote" in result.stderr
+        assert "c: has no contract.json; pass a folder that prep wrote" in result.stderr
 
 
 def test_the_shortest_budget_gives_a_candidate_that_mlflow_could_load(tmp_path: Path) -> None:

@@ -90,7 +90,9 @@ def test_a_job_is_given_a_version_by_name(trained):
 def test_a_model_that_is_not_there_yet_is_said_before_anything_starts(trained):
     _, _, before = trained
     assert (before.returncode, before.stdout) == (4, "")
-    assert before.stderr.startswith("use-job.yml:3:37: workspace 'dev' has no model flights:1; it has: none yet.")
+    assert before.stderr.startswith(
+        "use-job.yml:3:37: workspace 'dev' has no model flights:1; it has: none yet; a model is there once a job has registered one"
+    )
 
 
 def test_an_unknown_version_is_refused_in_one_line_that_lists_those_there_are(trained):

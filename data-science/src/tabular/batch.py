@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .contract import Contract
 from .errors import DataError, shorten
-from .raw import BAD, ROW, line_numbers, open_raw, read_records, row_tests, typed
+from .raw import BAD, JSON_LINES, ROW, line_numbers, open_raw, read_json_lines, read_records, row_tests, typed
 from .recipe_frames import apply_recipe
 from .scoring import Scorer
 
@@ -40,18 +40,23 @@ class BatchScorer:
         self.contract: Contract = self._scorer.contract
 
     def score_file(self, path: str | Path) -> list[str]:
-        """A line of JSON per row of a CSV or parquet file, in its order.
+        """A line of JSON per row of a CSV, parquet or JSON lines file, in its order.
 
         Raises:
             DataError: the file can't be read as a table, or lacks a column.
         """
         file = Path(path)
         columns = self.contract.inputs
+        if file.suffix in JSON_LINES:
+            if not file.exists():
+                raise DataError(f"{file}: there is no such file; pass the path of a CSV, parquet or JSON lines file")
+            rows, broken = read_json_lines(file, [c.name for c in columns])
+            return self._lines_of(typed(rows.lazy(), columns, self.contract).collect(), file, broken)
         header, raw = open_raw(file, self.contract)
         missing = [c.name for c in columns if c.name not in header]
         if missing:
             raise DataError(f"{file.name}: missing column{'s' * (len(missing) > 1)} {', '.join(missing)}")
-        broken: dict[int, str] = {}
+        broken = {}
         try:
             frame = typed(raw(text=False), columns, self.contract).collect()
         except (pl.exceptions.ComputeError, pl.exceptions.SchemaError, pl.exceptions.InvalidOperationError):
@@ -62,6 +67,9 @@ class BatchScorer:
                     raise DataError(f"{file.name}: can't be read as a table: {str(error).splitlines()[0]}") from None
                 rows, broken = read_records(file, header, self.contract.missing_values)
                 frame = typed(rows.lazy(), columns, self.contract).collect()
+        return self._lines_of(frame, file, broken)
+
+    def _lines_of(self, frame: pl.DataFrame, file: Path, broken: dict[int, str]) -> list[str]:
         lines: list[str] = []
         for start in range(0, len(frame), _CHUNK):
             lines += self._score(frame.slice(start, _CHUNK), file, broken)

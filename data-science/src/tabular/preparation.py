@@ -109,7 +109,10 @@ def prepare(raw_path: Path, project: Project, features: Path | None, outputs: di
             if side == "test":
                 write_rows(part, contract, outputs[side])
     (recipe_dir / "recipe.json").write_text(fitted.recipe.to_json())
-    (recipe_dir / "contract.json").write_text(json.dumps(contract.to_dict(), indent=1) + "\n")
+    text = json.dumps(contract.to_dict(), indent=1) + "\n"
+    (recipe_dir / "contract.json").write_text(text)
+    # Beside the training rows too: an AutoML node is given them alone.
+    (outputs["train"] / "contract.json").write_text(text)
     write_profile(fitted.profile, recipe_dir / "profile.json")
     write_json(asdict(project.split), recipe_dir / "split.json")
     unknown = tuple(c.name for c in contract.columns if not c.known)

@@ -118,6 +118,10 @@ class Search:
         metric: what is optimised, on the validation rows.
         seconds: wall-clock budget.
         threads: per model. One is steadiest on small tables.
+        trials: no more than these are begun; None: as many as there is time for.
+        trial_seconds: the longest a trial may take; None: what the budget leaves it.
+        exit_score: the search ends when the metric is this good; None: it does not.
+        patience: the search ends after so many trials in a row without a better model; None: it does not.
     """
 
     metric: str = "rmse"
@@ -125,6 +129,10 @@ class Search:
     families: tuple[Family, ...] = get_args(Family)
     threads: int = 1
     seed: int = 0
+    trials: int | None = None
+    trial_seconds: float | None = None
+    exit_score: float | None = None
+    patience: int | None = None
 
 
 @dataclass(frozen=True)

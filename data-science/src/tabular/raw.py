@@ -7,6 +7,7 @@ value is none does a second reading take all columns as text, which finds every 
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, replace
@@ -143,6 +144,10 @@ def line_numbers(path: Path, rows: AbstractSet[int]) -> dict[int, int]:
     path = _only_file(path)
     if path.suffix == ".parquet":
         return {row: row + 1 for row in rows}
+    if path.suffix in JSON_LINES:
+        with path.open(encoding="utf-8-sig", errors="replace") as lines:
+            begins_of = [number for number, line in enumerate(lines, 1) if line.strip()]
+        return {row: begins_of[row] for row in rows}
     with path.open("rb") as raw:
         quoted = any(b'"' in block for block in iter(lambda: raw.read(1 << 20), b""))
     if not quoted or not rows:
@@ -196,6 +201,43 @@ def read_records(path: Path, header: Sequence[str], missing: Sequence[str]) -> t
             rows.append(nothing if row in broken else [None if field in missing else field for field in record])
     frame = pl.DataFrame(rows, schema=dict.fromkeys(header, pl.String), orient="row")
     return frame.with_row_index(ROW), broken
+
+
+JSON_LINES: Final = (".jsonl", ".ndjson")
+
+
+def read_json_lines(path: Path, names: Sequence[str]) -> tuple[pl.DataFrame, dict[int, str]]:
+    """The lines of a file of JSON objects as texts, and row → sentence for those that are none. Blank lines are no rows.
+
+    Args:
+        path: the file, in UTF-8.
+        names: the columns wanted; a key that a line lacks, or null, is a missing value.
+    """
+    columns: dict[str, list[str | None]] = {name: [] for name in names}
+    broken: dict[int, str] = {}
+    row = -1
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        for line in file:
+            if not line.strip():
+                continue
+            row += 1
+            found: dict[str, Any] = {}
+            try:
+                value = json.loads(line)
+                if isinstance(value, dict):
+                    found = value
+                else:
+                    broken[row] = f"found {shorten(value)}; allowed: an object, one per line"
+            except ValueError as error:
+                broken[row] = f"is no JSON ({error}); allowed: an object, one per line"
+            for name, values in columns.items():
+                value = found.get(name)
+                if isinstance(value, (dict, list)):
+                    broken[row] = f"field {name!r}: found {shorten(value)}; allowed: a text, a number, true, false or null"
+                    value = None
+                values.append(value if value is None or isinstance(value, str) else json.dumps(value))
+    frame = pl.DataFrame(columns, schema=dict.fromkeys(names, pl.String)).with_row_index(ROW)
+    return frame, broken
 
 
 def _unreadable(path: Path, header: Sequence[str], error: Exception) -> DataError:

@@ -80,7 +80,7 @@ def search(data: TrainingData, options: Search, *, begun: float | None = None, p
     while True:
         now = time.monotonic()
         family = _next_family(options.families, counts, trials, random, options.metric)
-        if trials and end - now < _LEAST:
+        if trials and (end - now < _LEAST or _is_enough(trials, options)):
             break
         if progress:
             progress(now - start, family, best[2] if best else None)
@@ -88,6 +88,8 @@ def search(data: TrainingData, options: Search, *, begun: float | None = None, p
         # A first round may not starve the families after it; later trials may take up to half of what is left.
         share = (end - now) / max(untried, 2) if untried else (end - now) / 2
         deadline = min(end, now + max(share, _LEAST)) if end - now > 2 * _LEAST else end
+        if options.trial_seconds is not None:
+            deadline = min(deadline, now + options.trial_seconds)
         model, trial = _try(family, len(trials) + 1, counts[family], data, options, random, deadline)
         counts[family] += 1
         trials.append(trial)
@@ -104,6 +106,16 @@ def search(data: TrainingData, options: Search, *, begun: float | None = None, p
         raise RuntimeError(f"no model was ready within {options.seconds:g} s; give the search more time")
     ordered = sorted(trials, key=lambda t: (not np.isfinite(t.score), as_error(options.metric, t.score)))
     return Found(best[1], best[2], ordered, time.monotonic() - start)
+
+
+def _is_enough(trials: Sequence[Trial], options: Search) -> bool:
+    """Whether the search may end before its time is up."""
+    if options.trials is not None and len(trials) >= options.trials:
+        return True
+    errors = [as_error(options.metric, t.score) if np.isfinite(t.score) else np.inf for t in trials]
+    if options.exit_score is not None and min(errors) <= as_error(options.metric, options.exit_score):
+        return True
+    return options.patience is not None and len(trials) - 1 - int(np.argmin(errors)) >= options.patience
 
 
 def _next_family(families: Sequence[str], counts: dict[str, int], trials: Sequence[Trial], random: np.random.Generator, metric: str) -> str:

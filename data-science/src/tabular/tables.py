@@ -32,10 +32,22 @@ def load_prepared(folder: Path) -> Prepared:
         DataError: the folder is not one that prep wrote.
     """
     try:
-        contract = Contract.from_dict(json.loads((folder / "contract.json").read_text()))
+        contract = load_contract(folder)
         return Prepared(contract, Recipe.load(folder / "recipe.json"))
     except FileNotFoundError as error:
         raise DataError(f"{folder}: has no {Path(str(error.filename)).name}; pass the recipe folder that prep wrote") from None
+
+
+def load_contract(folder: Path) -> Contract:
+    """The contract that lies in a recipe folder and beside the training rows.
+
+    Raises:
+        DataError: the folder is not one that prep wrote.
+    """
+    try:
+        return Contract.from_dict(json.loads((folder / "contract.json").read_text()))
+    except FileNotFoundError:
+        raise DataError(f"{folder}: has no contract.json; pass a folder that prep wrote") from None
 
 
 def load_table(folder: Path, contract: Contract, features: tuple[str, ...] | None = None) -> tuple[Table, tuple[str, ...]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .candidate import Facts, write_candidate
+from .contract import Contract
 from .families import Budget, Model, module
 from .metrics import METRICS
 from .project import Project, Search
@@ -42,10 +43,9 @@ class Bar:
             sys.stdout.write("\r\x1b[2K")
 
 
-def train_automl(project: Project, options: Search, prepared: Prepared, train: Path, validation: Path, output: Path) -> Found:
+def train_automl(project: Project, options: Search, contract: Contract, train: Path, validation: Path, output: Path) -> Found:
     """Search within the budget and write the best model as a candidate."""
     begun = time.monotonic()
-    contract = prepared.contract
     with Tracking(project.name) as tracking:
         data, features = load_training(train, validation, contract, options.metric)
         bar = Bar(options.seconds, options.metric)
@@ -56,7 +56,7 @@ def train_automl(project: Project, options: Search, prepared: Prepared, train: P
         facts = _facts("automl", found.model, features, found.seconds, options.metric, found.best.score)
         facts.settings, facts.leaderboard = found.best.settings, trials
         facts.baseline = baseline(contract.task, data, options.metric)
-        _finish(tracking, output, found.model, facts, prepared)
+        _finish(tracking, output, found.model, facts, contract)
     return found
 
 
@@ -75,18 +75,18 @@ def train_forest(
         score = METRICS[metric](data.validation.target, model.predict(data.validation.features))
         facts = _facts("forest", model, features, seconds, metric, score)
         facts.settings, facts.baseline = settings, baseline(contract.task, data, metric)
-        _finish(tracking, output, model, facts, prepared)
+        _finish(tracking, output, model, facts, contract)
 
 
 def _facts(name: str, model: Model, features: tuple[str, ...], seconds: float, metric: str, score: float) -> Facts:
     return Facts(name, model.family, model.size, features, seconds, metric, score, float("nan"))
 
 
-def _finish(tracking: Tracking, output: Path, model: Model, facts: Facts, prepared: Prepared) -> None:
-    write_candidate(output, model, facts, prepared.contract)
+def _finish(tracking: Tracking, output: Path, model: Model, facts: Facts, contract: Contract) -> None:
+    write_candidate(output, model, facts, contract)
     if facts.export_error:
         print(f"not servable: {facts.export_error}")
-    unit = f" {prepared.contract.target_unit}" if prepared.contract.target_unit else ""
+    unit = f" {contract.target_unit}" if contract.target_unit else ""
     print(
         f"{facts.family}: validation {facts.metric} {facts.validation:.4f}{unit} after {facts.seconds:.1f} s "
         f"(always saying the same: {facts.baseline:.4f})"

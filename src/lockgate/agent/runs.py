@@ -17,6 +17,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,7 +86,30 @@ class RunFolder:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise StateError(f"run {self.id} is going on in another process; wait for it, or stop that process") from None
+            stream.truncate(0)
+            stream.write(str(os.getpid()))
+            stream.flush()
             yield
+
+    def stop(self, patience: float = 30.0) -> bool:
+        """Ask the process that works on it to end, as Ctrl-C does, and wait until it has.
+
+        Returns:
+            Whether there was one.
+        """
+        if not self.is_held():
+            return False
+        text = (self.path / ".running").read_text(encoding="utf-8")
+        if not text:
+            return False  # It has just begun, and has not said who it is.
+        deadline = time.monotonic() + patience
+        os.kill(int(text), signal.SIGINT)
+        while self.is_held():
+            if time.monotonic() > deadline:
+                os.kill(int(text), signal.SIGKILL)
+                break
+            time.sleep(0.05)
+        return True
 
     def is_held(self) -> bool:
         """Whether a process works on it."""

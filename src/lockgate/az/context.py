@@ -94,21 +94,25 @@ class Context:
     def set_defaults(self, values: Mapping[str, str]) -> None:
         """Change the defaults; an empty value takes one away."""
         import configparser
+        import fcntl
 
-        parser = configparser.ConfigParser(interpolation=None)
-        parser.read(self.config / "config", encoding="utf-8")
-        if not parser.has_section("defaults"):
-            parser.add_section("defaults")
-        for name, value in values.items():
-            if value:
-                parser.set("defaults", name, value)
-            else:
-                parser.remove_option("defaults", name)
         self.config.mkdir(parents=True, exist_ok=True)
-        beside = self.config / f".config.{os.getpid()}"
-        with beside.open("w", encoding="utf-8") as stream:
-            parser.write(stream)
-        beside.replace(self.config / "config")
+        # Of two that change defaults at once, the second one sees what the first one wrote.
+        with (self.config / ".lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            parser = configparser.ConfigParser(interpolation=None)
+            parser.read(self.config / "config", encoding="utf-8")
+            if not parser.has_section("defaults"):
+                parser.add_section("defaults")
+            for name, value in values.items():
+                if value:
+                    parser.set("defaults", name, value)
+                else:
+                    parser.remove_option("defaults", name)
+            beside = self.config / f".config.{os.getpid()}"
+            with beside.open("w", encoding="utf-8") as stream:
+                parser.write(stream)
+            beside.replace(self.config / "config")
         self._defaults = None
 
     def subscriptions(self) -> list[dict[str, Any]]:

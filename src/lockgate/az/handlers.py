@@ -42,18 +42,23 @@ GROUPS: Final = {
     "ml environment": "asset",
     "ml compute": "resource",
     "ml datastore": "resource",
+    "ml component": "component",
+    "ml schedule": "schedule",
+    "ml batch-endpoint": "batch",
+    "ml batch-deployment": "batch",
     "ml job": "job",
     "ml online-endpoint": "online",
     "ml online-deployment": "online",
 }
 """Beginning of a command → its module in `lockgate.az.groups`."""
-LATER: Final = {
-    "ml component": "components are files here: a job names its component by path",
-    "ml batch-endpoint": "batch endpoints are not run on the desk yet; use batch_driver.py by hand, or run this in Azure",
-    "ml batch-deployment": "batch endpoints are not run on the desk yet; use batch_driver.py by hand, or run this in Azure",
-    "ml schedule": "nothing keeps time on the desk; run the job by hand",
+_INSTEAD: Final = {
+    "ml component prepare-for-sign": "nothing here checks signatures",
+    "ml data import": "copy the data to this machine, and register them: az ml data create --path",
+    "ml data mount": "data lie in plain files: az ml data show --query path",
+    "ml datastore mount": "a datastore of the workspace is a folder below .lockgate",
+    "ml datastore update": "delete it, and create it again",
 }
-"""Beginning of a command that the desk does not run → what to do instead."""
+"""Command that the desk does not run → what to do instead."""
 
 
 def find(command: str) -> Handler | None:
@@ -69,4 +74,4 @@ def find(command: str) -> Handler | None:
 
 def why_not(command: str) -> str:
     """Why the desk does not run a command."""
-    return next((why for begin, why in LATER.items() if command.startswith(begin + " ")), "run this one in Azure")
+    return _INSTEAD.get(command, "run this one in Azure")

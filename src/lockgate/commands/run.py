@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lockgate.pipelines.model import Pipeline
     from lockgate.pipelines.pipeline_file import Request
 
-_ONLY_JOBS = {"overrides": "--set", "rerun": "--rerun"}
+_ONLY_JOBS = {"overrides": "--set", "rerun": "--rerun", "isolated": "--isolated"}
 _ONLY_PIPELINES = {
     "parameters": "-p", "variables": "-v", "repositories": "--repo", "variable_groups": "--variable-groups", "stages": "--stage", "resume": "--resume",
     "yes": "--yes", "branch": "--branch", "resources": "--resource", "no_follow": "--no-follow", "logs": "--logs",
@@ -61,13 +61,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     jobs.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="change a value of the job; repeatable"
     )
+    jobs.add_argument("--isolated", action="store_true", help="run each node in an environment built of its conda file, not in this Python")
     jobs.add_argument("--rerun", action="store_true", help="run every node, also unchanged ones")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the file."""
     kind = kind_of_file(args.file)
-    is_job = kind == "azureml" or (not kind and bool(args.overrides or args.rerun))
+    is_job = kind == "azureml" or (not kind and bool(args.overrides or args.rerun or args.isolated))
     for name, option in (_ONLY_PIPELINES if is_job else _ONLY_JOBS).items():
         if getattr(args, name):
             raise UsageError(f"{option} is for {'Azure Pipelines' if is_job else 'Azure ML'} files; {args.file} is none")
@@ -83,10 +84,12 @@ def _run_job(args: argparse.Namespace) -> int:
     from lockgate.workspace.store import Store
 
     interrupts = Interrupts()
-    job = load_job(args.file, [parse_override(text) for text in args.overrides])
     store = Store(args.root or find_root(Path.cwd()))
+    job = load_job(args.file, [parse_override(text) for text in args.overrides], store=store)
     watcher = make_watcher(sys.stderr if args.json else sys.stdout, plain=args.plain or args.json)
-    runner = Runner(job, store, watcher, parallel=at_least_one(args.jobs), reuse=not args.rerun, interrupts=interrupts)
+    runner = Runner(
+        job, store, watcher, parallel=at_least_one(args.jobs), reuse=not args.rerun, interrupts=interrupts, isolated=args.isolated
+    )
     outcome = runner.run()
     if args.json:
         print(json.dumps(outcome.to_dict(), indent=1))

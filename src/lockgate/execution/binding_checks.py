@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 
 from lockgate.execution.bindings import NodeOutput, ParentInput
 from lockgate.execution.reader import Reader
-from lockgate.execution.specification import Broken, Literal, PathInput, PipelineNode, Port, Value, with_article
+from lockgate.execution.specification import Broken, Literal, NestedNode, PathInput, PipelineNode, Port, Value, with_article
 from lockgate.yaml_source import Node
 
 
 def check_bindings(
     name: str,
-    item: PipelineNode,
-    nodes: dict[str, PipelineNode],
+    item: PipelineNode | NestedNode,
+    nodes: Mapping[str, PipelineNode | NestedNode],
     known: set[str],
-    inputs: dict[str, tuple[Value | Broken, Node]],
+    inputs: Mapping[str, tuple[Value | Broken | Port, Node]],
     top: Node,
     reader: Reader,
 ) -> None:
@@ -25,14 +26,16 @@ def check_bindings(
         name, item: the node.
         nodes: those that could be read.
         known: the names of all nodes.
-        inputs: the job's own.
+        inputs: the job's own; of a pipeline component its ports.
         top: the job's file.
         reader: takes the mistakes.
     """
     jobs = top.get("jobs")
-    section = jobs.value[name].get("inputs") if jobs else None
+    node = jobs.value[name] if jobs else top
+    section = node.get("inputs")
     for key, value in item.inputs.items():
-        at = section.value[key] if section is not None else top
+        # Those of an AutoML node stand beside its other keys.
+        at = (section.get(key) if section is not None else None) or node.get(key) or node
         port = item.component.inputs.get(key)
         if isinstance(value, ParentInput):
             _check_parent_input(f"jobs.{name}.inputs.{key}", at, value, port, inputs, reader)
@@ -46,7 +49,7 @@ def check_bindings(
 
 
 def _check_parent_input(
-    what: str, at: Node, value: ParentInput, port: Port | None, inputs: dict[str, tuple[Value | Broken, Node]], reader: Reader
+    what: str, at: Node, value: ParentInput, port: Port | None, inputs: Mapping[str, tuple[Value | Broken | Port, Node]], reader: Reader
 ) -> None:
     if value.name not in inputs:
         near = difflib.get_close_matches(value.name, inputs, n=1)
@@ -60,11 +63,26 @@ def _check_parent_input(
         wrong = "allowed: data with a path" if port.is_data else port.check(given.value)
         if wrong:
             reader.fail(at, f"{what}: the pipeline's input {value.name!r} is {given_at.describe()}; {wrong}")
+    elif isinstance(given, Port):
+        fits = given.is_data == port.is_data and not (port.refuses(given.type) if port.is_data else _differ(given.type, port.type))
+        if not fits:
+            reader.fail(
+                at, f"{what}: the pipeline's input {value.name!r} is {with_article(given.type)}; allowed: {with_article(port.type)}"
+            )
+        elif given.optional and not port.optional:
+            reader.fail(at, f"{what}: the pipeline's input {value.name!r} is optional and this one is not; make both so, or neither")
     elif isinstance(given, PathInput) and (wrong := port.refuses(given.type)):
         reader.fail(at, f"{what}: the pipeline's input {value.name!r} is {with_article(given.type or 'path')}; {wrong}")
 
 
-def _check_node_output(what: str, at: Node, value: NodeOutput, port: Port | None, source: PipelineNode, reader: Reader) -> None:
+def _differ(given: str, wanted: str) -> bool:
+    """Whether a literal of one type can't be one of another."""
+    return given != wanted and wanted not in ("", "string") and (given, wanted) != ("integer", "number")
+
+
+def _check_node_output(
+    what: str, at: Node, value: NodeOutput, port: Port | None, source: PipelineNode | NestedNode, reader: Reader
+) -> None:
     output = source.component.outputs.get(value.name)
     if output is None:
         names = ", ".join(source.component.outputs) or "none"

@@ -13,6 +13,7 @@ _EXPRESSION: Final = re.compile(r"\$\{\{\s*([^{}]*?)\s*\}\}")
 _OPTIONAL: Final = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
 _PARENT_INPUT: Final = re.compile(r"parent\.inputs\.([A-Za-z_]\w*)")
 _NODE_OUTPUT: Final = re.compile(r"parent\.jobs\.([A-Za-z_]\w*)\.outputs\.([A-Za-z_]\w*)")
+_PARENT_OUTPUT: Final = re.compile(r"\$\{\{\s*parent\.outputs\.([A-Za-z_]\w*)\s*\}\}")
 _OWN: Final = re.compile(r"(inputs|outputs)\.([A-Za-z_]\w*)")
 
 
@@ -49,6 +50,12 @@ def parse_binding(text: str) -> Binding | None:
     if found := _NODE_OUTPUT.fullmatch(inner):
         return NodeOutput(found[1], found[2])
     raise ValueError("allowed: ${{parent.inputs.NAME}} or ${{parent.jobs.NODE.outputs.NAME}}, and nothing beside it")
+
+
+def parent_output(text: str) -> str | None:
+    """NAME of `${{parent.outputs.NAME}}`; None for any other text."""
+    match = _PARENT_OUTPUT.fullmatch(text.strip())
+    return match[1] if match else None
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from lockgate.errors import FileError
+from lockgate.execution import parallel_file
 from lockgate.execution.bindings import references, unclosed
+from lockgate.execution.parallel_file import parallel_component
 from lockgate.execution.reader import Reader, shown
-from lockgate.execution.specification import DATA_TYPES, LITERAL_TYPES, Component, Port, with_article
+from lockgate.execution.specification import DATA_TYPES, LITERAL_TYPES, Component, PipelineComponent, Port, with_article
 from lockgate.yaml_source import Node, load_yaml
 
 # Keys that say where or how Azure runs a thing, and change nothing of what it computes: taken, without effect on the desk.
@@ -18,6 +20,7 @@ COMMAND_KEYS: Final = ("command", "code", "is_deterministic")
 NODE_TYPES: Final = ("command", "automl", "parallel", "sweep", "spark", "pipeline", "import", "data_transfer")
 _PORT: Final = re.compile(r"[A-Za-z_]\w*")
 _KEYS: Final = (*DESCRIPTIVE, *COMMAND_KEYS, "type", "name", "version", "inputs", "outputs", "environment", "resources")
+_PARALLEL_KEYS: Final = (*DESCRIPTIVE, *parallel_file.KEYS, "type", "name", "version", "inputs", "outputs")
 _PORT_KEYS: Final = ("type", "description", "optional", "default", "min", "max", "enum", "mode", "path")
 _MODES: Final = ("ro_mount", "rw_mount", "download", "upload", "direct", "eval_mount", "eval_download")
 
@@ -27,7 +30,8 @@ class ComponentReader(Reader):
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
-        self._components: dict[Path, Component | None] = {}
+        self._reading: list[Path] = []
+        self._components: dict[Path, Component | PipelineComponent | None] = {}
 
     # Ports ----------------------------------------------------------------------------------------------------------
 
@@ -89,7 +93,7 @@ class ComponentReader(Reader):
 
     # Components -----------------------------------------------------------------------------------------------------
 
-    def component_file(self, node: Node, text: str) -> Component | None:
+    def component_file(self, node: Node, text: str) -> Component | PipelineComponent | None:
         """The component of a file."""
         path = self.local_path(node, text)
         if path in self._components:
@@ -98,34 +102,50 @@ class ComponentReader(Reader):
             self.fail(node, f"component: there is no file {text!r} ({shown(path, self.root)}); mend the path")
             self._components[path] = None
             return None
+        if path in self._reading:
+            chain = " → ".join(shown(one, self.root) for one in (*self._reading, path))
+            self.fail(node, f"component: {text!r} holds itself: {chain}; take one of them out")
+            return None
+        self._reading.append(path)
         try:
-            found = load_yaml(path, shown(path, self.root))
+            self._components[path] = self.component(load_yaml(path, shown(path, self.root)))
         except FileError as error:
             self.mistakes += error.mistakes
             self._components[path] = None
-            return None
-        self._components[path] = self.component(found)
+        self._reading.pop()
         return self._components[path]
 
-    def component(self, node: Node) -> Component | None:
+    def component(self, node: Node) -> Component | PipelineComponent | None:
         """A component from its own file's node."""
         if not node.is_mapping:
             self.fail(node, f"found {node.describe()}; allowed: a component, a mapping with type: command")
             return None
         kind = self.text(node, "type", "command")
-        if kind != "command":
+        if kind == "pipeline":
+            return self.pipeline_component(node)
+        if kind not in ("command", "parallel"):
             at = node.get("type") or node
             if kind in NODE_TYPES:
-                self.refuse(at, f"a component of type {kind!r} is not run on the desk yet; allowed here: command")
+                self.refuse(at, f"a component of type {kind!r} is not run on the desk; allowed here: command, parallel, pipeline")
             else:
-                self.fail(at, f"type: found {kind!r}; allowed: command")
+                self.fail(at, f"type: found {kind!r}; allowed: command, parallel, pipeline")
             return None
-        self.keys(node, _KEYS, "a command component", refused=("distribution",))
+        if kind == "parallel":
+            self.keys(node, _PARALLEL_KEYS, "a parallel component")
+        else:
+            self.keys(node, _KEYS, "a command component", refused=("distribution",))
         inputs, outputs = self.ports(node, "inputs"), self.ports(node, "outputs")
         for name in sorted(inputs.keys() & outputs.keys()):
             section = node.get("outputs")
             self.fail(section.value[name] if section else node, f"{name!r} is an input and an output; rename one", at_key=True)
-        return self._command(node, self.text(node, "name", "component"), inputs, outputs)
+        name = self.text(node, "name", "component")
+        if kind == "parallel":
+            return parallel_component(self, node, name, f"component {name!r}", inputs, outputs)
+        return self._command(node, name, inputs, outputs)
+
+    def pipeline_component(self, node: Node) -> PipelineComponent | None:
+        """A component that is a pipeline."""
+        raise NotImplementedError
 
     def _command(self, node: Node, name: str, inputs: dict[str, Port], outputs: dict[str, Port]) -> Component | None:
         command = node.get("command")
@@ -140,8 +160,8 @@ class ComponentReader(Reader):
             folder = self.local_path(code, code.text)
             if not folder.is_dir():
                 self.fail(code, f"code: there is no folder {code.text!r} ({shown(folder, self.root)}); mend the path")
-        environment, conda = self._environment(node)
-        self._resources(node)
+        environment, conda = self.environment(node)
+        self.own_resources(node)
         return Component(
             name=name,
             command=command.value,
@@ -168,15 +188,16 @@ class ComponentReader(Reader):
             elif reference.kind == "inputs" and inputs[reference.name].optional and not reference.optional:
                 self.fail(command, f"command: {reference.text} is optional, so it must stand inside $[[ … ]]")
 
-    def _environment(self, node: Node) -> tuple[str, Path | None]:
+    def environment(self, node: Node) -> tuple[str, Path | None]:
+        """The environment of a component: its reference or image, and its conda file."""
         environment = node.get("environment")
         if environment is None:
             self.fail(node, "environment: found nothing; allowed: azureml:NAME:VERSION, or a mapping with an image", at_key=True)
             return "", None
         if not environment.is_mapping:
             text = self.text(node, "environment")
-            if not re.fullmatch(r"azureml:[\w.-]+:[\w.-]+|azureml://registries/.+|azureml:/subscriptions/.+", text):
-                self.fail(environment, f"environment: found {text!r}; allowed: azureml:NAME:VERSION (exact), or a mapping with an image")
+            if not re.fullmatch(r"azureml:[\w.-]+(?::[\w.-]+|@[\w.-]+)|azureml://registries/.+|azureml:/subscriptions/.+", text):
+                self.fail(environment, f"environment: found {text!r}; allowed: azureml:NAME:VERSION, or a mapping with an image")
             return text, None
         self.keys(environment, ("image", "conda_file", "name", "version", "description", "build"), "environment")
         if environment.get("image") is None and environment.get("build") is None:
@@ -190,8 +211,9 @@ class ComponentReader(Reader):
             return "", None
         return self.text(environment, "image"), path
 
-    def _resources(self, node: Node) -> None:
+    def own_resources(self, node: Node, *, several: bool = False) -> None:
+        """Check `resources`; several instances are processes, where that is what they are for."""
         resources = self.mapping(node, "resources")
         count = resources.get("instance_count") if resources else None
-        if count is not None and count.value != 1:
+        if count is not None and count.value != 1 and not several:
             self.refuse(count, f"resources.instance_count: found {count.describe()}; the desk is one machine: allowed here: 1")

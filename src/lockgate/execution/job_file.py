@@ -1,19 +1,22 @@
-"""Reads an Azure ML pipeline job file and all it refers to, and finds every mistake before anything starts."""
+"""Reads an Azure ML job file and all it refers to, and finds every mistake before anything starts."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from lockgate.errors import FileError, UnsupportedError
+from lockgate.errors import FileError, LockgateError, UnsupportedError
+from lockgate.execution import automl_file, parallel_file
+from lockgate.execution.automl_file import automl_component
 from lockgate.execution.binding_checks import check_bindings
-from lockgate.execution.bindings import parse_binding
+from lockgate.execution.bindings import NodeOutput, ParentInput, parent_output, parse_binding
 from lockgate.execution.component_file import COMMAND_KEYS, DESCRIPTIVE, NODE_TYPES, ComponentReader
 from lockgate.execution.graph import find_cycle
 from lockgate.execution.overrides import Override, apply_overrides
+from lockgate.execution.parallel_file import parallel_component
 from lockgate.execution.reader import shown
 from lockgate.execution.specification import (
     BROKEN,
@@ -23,28 +26,62 @@ from lockgate.execution.specification import (
     Broken,
     Component,
     Literal,
+    NestedNode,
     PathInput,
+    PipelineComponent,
     PipelineJob,
     PipelineNode,
     Port,
+    Saved,
     Value,
     with_article,
 )
-from lockgate.workspace.models import parse_reference
+from lockgate.workspace import references
+from lockgate.workspace.locate import asset_of
+from lockgate.workspace.specifications import check
+from lockgate.workspace.store import Store
 from lockgate.yaml_source import Node, load_yaml
 
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_JOB_KEYS: Final = (*DESCRIPTIVE, "type", "name", "experiment_name", "inputs", "outputs", "settings", "jobs", "compute", "identity")
+_JOB_KEYS: Final = (
+    *DESCRIPTIVE,
+    "type",
+    "name",
+    "experiment_name",
+    "inputs",
+    "outputs",
+    "settings",
+    "jobs",
+    "compute",
+    "identity",
+    "services",
+)
 _SETTINGS: Final = ("default_compute", "default_datastore", "continue_on_step_failure", "force_rerun")
 _COMMAND_JOB_KEYS: Final = (*DESCRIPTIVE, "type", "name", "experiment_name", "command", "code", "environment", "environment_variables", "inputs",
-                            "outputs", "limits", "compute", "identity", "resources")  # fmt: skip
+                            "outputs", "limits", "compute", "identity", "resources", "services")  # fmt: skip
 _NODE_KEYS: Final = (*DESCRIPTIVE, "type", "component", "inputs", "outputs", "environment_variables", "limits", "compute",
-                     "environment", "identity", "resources")  # fmt: skip
+                     "environment", "identity", "resources", "services")  # fmt: skip
+_NESTED_KEYS: Final = (*DESCRIPTIVE, "type", "component", "inputs", "outputs", "compute", "identity")
+_PARALLEL_KEYS: Final = (*_NODE_KEYS, *parallel_file.KEYS)
+_COMPONENT_KEYS: Final = (*DESCRIPTIVE, "type", "name", "version", "inputs", "outputs", "jobs", "is_deterministic")
+_KINDS: Final = ("pipeline", "command", "automl", "parallel", "sweep", "spark")
+_REFUSED: Final = ("distribution", "queue_settings")
+AnyNode = PipelineNode | NestedNode
 
 
 class _JobReader(ComponentReader):
-    """Reads a pipeline's inputs and nodes."""
+    """Reads a job's inputs and nodes.
+
+    Args:
+        root: paths in messages are shown relative to it.
+        store: the workspace that registered components are taken from; None if none is known.
+    """
+
+    def __init__(self, root: Path, store: Store | None = None) -> None:
+        super().__init__(root)
+        self._store = store
+        self._parent_outputs: dict[str, NodeOutput] = {}
 
     def values(self, parent: Node, what: str, *, bindings: bool) -> dict[str, tuple[Value | Broken, Node]]:
         """The values of an `inputs` section of a job or node."""
@@ -107,19 +144,18 @@ class _JobReader(ComponentReader):
 
     def _path(self, name: str, node: Node, kind: str, what: str) -> Value | None:
         text = node.text
-        if text.startswith("azureml:"):
-            reference = parse_reference(text)
-            if reference is None:
-                if re.fullmatch(r"azureml:[\w.-]+@[\w.-]+", text):
-                    self.fail(node, f"{what}.{name}: found {text!r}; a label can move: name the exact version, azureml:NAME:VERSION")
-                else:
-                    self.refuse(
-                        node, f"{what}.{name}: {text!r} is not resolved on the desk yet; allowed here: azureml:NAME:VERSION or a local path"
-                    )
-                return None
+        reference = references.parse(text)
+        if reference.kind == "web":
+            self.refuse(
+                node,
+                f"{what}.{name}: {text!r} is not on this machine; allowed on the desk: a local path, azureml:NAME:VERSION or azureml://…",
+            )
+            return None
+        if reference.kind != "local":
             return PathInput(kind, None, reference, node)
-        if "://" in text:
-            self.refuse(node, f"{what}.{name}: {text!r} is not on this machine; allowed on the desk: a local path or azureml:NAME:VERSION")
+        if text.startswith("azureml:") or "://" in text.removeprefix("file://"):
+            forms = "azureml:NAME:VERSION, azureml:NAME@LABEL, azureml://registries/…, azureml://jobs/…/outputs/…, azureml://datastores/…/paths/…"
+            self.fail(node, f"{what}.{name}: found {text!r}; allowed: {forms}, or a local path")
             return None
         path = self.local_path(node, text)
         if not path.exists():
@@ -131,55 +167,117 @@ class _JobReader(ComponentReader):
             self.fail(node, f"{what}.{name}: {text!r} is a file; allowed: a folder, or type uri_file")
         return PathInput(kind, path, None, node)
 
-    def node(self, name: str, node: Node) -> PipelineNode | None:
+    # Nodes ---------------------------------------------------------------------------------------------------------------
+
+    def node(self, name: str, node: Node) -> AnyNode | None:
         """A node of a pipeline."""
         if not _NAME.fullmatch(name):
             self.fail(node, f"job name {name!r}: allowed: lower-case letters, digits and '_', not beginning with a digit", at_key=True)
         if not node.is_mapping:
             self.fail(node, f"jobs.{name}: found {node.describe()}; allowed: a mapping with a type")
             return None
-        kind = self.text(node, "type", "command" if node.get("component") or node.get("command") else "")
+        own = node.get("component")
+        kind = self.text(node, "type", "command" if own or node.get("command") else "")
         if kind not in NODE_TYPES:
             self.fail(node.get("type") or node, f"jobs.{name}.type: found {kind or 'nothing'!r}; allowed: {', '.join(NODE_TYPES)}")
             return None
-        if kind != "command":
+        if kind == "automl":
+            return self._automl(name, node, f"jobs.{name}", bindings=True)
+        if kind not in ("command", "parallel", "pipeline"):
+            allowed = "command, parallel, pipeline, automl"
             self.refuse(
-                node.get("type") or node, f"node {name!r} is of type {kind!r}, which the desk does not run yet; allowed here: command"
+                node.get("type") or node, f"node {name!r} is of type {kind!r}, which the desk does not run; allowed here: {allowed}"
             )
             return None
-        own = node.get("component")
-        if own is None:
-            self.keys(node, (*_NODE_KEYS, *COMMAND_KEYS), f"job {name!r}", refused=("distribution", "services", "queue_settings"))
-            component = self._inline(name, node)
-        else:
-            self.keys(node, _NODE_KEYS, f"job {name!r}", refused=("distribution", "services", "queue_settings"))
+        if own is not None:
             component = self._component_of(own)
+        elif kind == "pipeline":
+            self.fail(node, f"jobs.{name}.component: found nothing; allowed: a component of type pipeline", at_key=True)
+            return None
+        else:
+            component = self._inline(name, node, kind)
         if component is None:
             return None
-        if own is not None and node.get("environment") is not None:
-            environment, conda = self._environment(node)
+        self._node_keys(name, node, kind, component, own)
+        if isinstance(component, Component) and own is not None and node.get("environment") is not None:
+            environment, conda = self.environment(node)
             component = replace(component, environment=environment, conda_file=conda)
-        self._resources(node)
-        self._outputs(f"jobs.{name}.outputs", node, component)
+        if isinstance(component, Component) and kind != "parallel":
+            self.own_resources(node)
+        saved = self._outputs(f"jobs.{name}.outputs", node, component, name)
         bound = self.values(node, f"jobs.{name}.inputs", bindings=True)
         self._bind(name, node, component, bound)
+        inputs = {key: value for key, (value, _) in bound.items() if not isinstance(value, Broken)}
+        if isinstance(component, PipelineComponent):
+            return NestedNode(name, component, inputs)
         return PipelineNode(
             name=name,
             component=component,
-            inputs={key: value for key, (value, _) in bound.items() if not isinstance(value, Broken)},
+            inputs=inputs,
             environment_variables=self._variables(node),
             timeout=self._timeout(node),
             display_name=self.text(node, "display_name", name),
+            saved=saved,
         )
 
-    def command_job(self, top: Node) -> PipelineNode | None:
-        """A job of type command, as the one node that it is run as."""
-        self.keys(top, _COMMAND_JOB_KEYS, "a command job", refused=("distribution", "services", "queue_settings", "parent_job_name"))
-        component = self._inline("command", top)
-        bound = self.values(top, "inputs", bindings=False)
+    def _node_keys(self, name: str, node: Node, kind: str, component: Component | PipelineComponent, own: Node | None) -> None:
+        what = f"job {name!r}"
+        if isinstance(component, PipelineComponent):
+            self.keys(node, _NESTED_KEYS, what, refused=("environment_variables", "limits", "environment", "resources", *_REFUSED))
+        elif kind == "parallel":
+            # What a component file has decided is not changed by its node here.
+            own_keys = parallel_file.KEYS if own is not None else ()
+            self.keys(node, _PARALLEL_KEYS if own is None else _NODE_KEYS, what, refused=(*own_keys, *_REFUSED))
+        else:
+            self.keys(node, _NODE_KEYS if own is not None else (*_NODE_KEYS, *COMMAND_KEYS), what, refused=_REFUSED)
+        self._services(node, what)
+
+    def _services(self, node: Node, what: str) -> None:
+        services = self.mapping(node, "services")
+        for name, value in services.items() if services else ():
+            self.note(value, f"services.{name} of {what} is not opened on the desk")
+
+    def _automl(self, name: str, node: Node, what: str, *, bindings: bool) -> PipelineNode | None:
+        component = automl_component(self, node, name, what, self.root)
+        inputs: dict[str, Value] = {}
+        for key in automl_file.DATA:
+            at = node.get(key)
+            if at is None:
+                self.fail(node, f"{what}.{key}: found nothing; allowed on the desk: an mltable, as prep writes it", at_key=True)
+                continue
+            found = self._value(key, at, what, bindings=bindings)
+            if isinstance(found, Literal):
+                self.fail(at, f"{what}.{key}: found {at.describe()}; allowed: {{type: mltable, path: …}} or a binding")
+            elif found is not None:
+                inputs[key] = found
         if component is None:
             return None
-        self._outputs("outputs", top, component)
+        section = node.get("outputs")
+        if section is None or section.get("best_model") is None:
+            self.note(node, f"{what} has no outputs: best_model, so that nothing can use its model")
+        saved = self._outputs(f"{what}.outputs", node, component, name)
+        self._services(node, what)
+        return PipelineNode(
+            name=name,
+            component=component,
+            inputs=inputs,
+            environment_variables=self._variables(node),
+            timeout=None,
+            display_name=self.text(node, "display_name", name),
+            saved=saved,
+        )
+
+    def single(self, top: Node, kind: str) -> PipelineNode | None:
+        """A job that is no pipeline, as the one node that it is run as."""
+        if kind == "automl":
+            return self._automl("automl", top, "an automl job", bindings=False)
+        self.keys(top, _COMMAND_JOB_KEYS, "a command job", refused=(*_REFUSED, "parent_job_name"))
+        component = self._inline("command", top, "command")
+        bound = self.values(top, "inputs", bindings=False)
+        if not isinstance(component, Component):
+            return None
+        saved = self._outputs("outputs", top, component, "command")
+        self._services(top, "the job")
         return PipelineNode(
             name="command",
             component=component,
@@ -187,7 +285,61 @@ class _JobReader(ComponentReader):
             environment_variables=self._variables(top),
             timeout=self._timeout(top),
             display_name=self.text(top, "display_name", "command"),
+            saved=saved,
         )
+
+    # Pipelines -----------------------------------------------------------------------------------------------------------
+
+    def pipeline_component(self, node: Node) -> PipelineComponent | None:
+        """A component that is a pipeline."""
+        self.keys(node, _COMPONENT_KEYS, "a pipeline component")
+        ports, outputs = self.ports(node, "inputs"), self.ports(node, "outputs")
+        section = node.get("inputs")
+        given = {name: (port, section.value[name]) for name, port in ports.items()} if section is not None else {}
+        nodes, sources = self.scope(node, given, set(outputs))
+        for name in outputs.keys() - sources.keys():
+            at = node.value["outputs"].value[name]
+            self.fail(at, f"outputs.{name}: no node's output is bound to it; write ${{{{parent.outputs.{name}}}}} at one", at_key=True)
+        if self.mistakes:
+            return None
+        return PipelineComponent(self.text(node, "name", "component"), ports, outputs, nodes, sources)
+
+    def scope(
+        self, top: Node, inputs: Mapping[str, tuple[Value | Broken | Port, Node]], outputs: set[str]
+    ) -> tuple[dict[str, PipelineNode], dict[str, NodeOutput]]:
+        """The nodes of a pipeline, those of nested ones in their place, and which outputs its own are.
+
+        Args:
+            top: holds `jobs`.
+            inputs: the pipeline's own.
+            outputs: the names of its own.
+        """
+        outer, self._parent_outputs = self._parent_outputs, {}
+        section = self.mapping(top, "jobs")
+        jobs = top.get("jobs")
+        if jobs is None or not jobs.value:
+            self.fail(jobs or top, "jobs: found nothing; allowed: at least one node")
+        read: dict[str, AnyNode] = {}
+        known = set(dict(section.items())) if section else set()
+        for name, node in section.items() if section else ():
+            found = self.node(name, node)
+            if found is not None:
+                read[name] = found
+        for name, item in read.items():
+            check_bindings(name, item, read, known, inputs, top, self)
+        cycle = find_cycle({name: item.needs() for name, item in read.items()})
+        if cycle and section is not None:
+            self.fail(
+                section.value[cycle[0]], f"nodes wait for each other in a circle: {' → '.join(cycle)}; take one binding out", at_key=True
+            )
+        for name in self._parent_outputs.keys() - outputs:
+            there = ", ".join(sorted(outputs)) or "none"
+            self.fail(top, f"${{{{parent.outputs.{name}}}}}: the pipeline has no output {name!r}; outputs are: {there}", at_key=True)
+        bound, self._parent_outputs = self._parent_outputs, outer
+        if self.mistakes:
+            return {}, bound
+        nodes, meant = _flat(read)
+        return nodes, {name: meant.get(source, source) for name, source in bound.items()}
 
     def texts(self, parent: Node, key: str) -> dict[str, str]:
         """A mapping of texts, such as tags."""
@@ -200,32 +352,46 @@ class _JobReader(ComponentReader):
                 found[name] = value.text
         return found
 
-    def _component_of(self, node: Node) -> Component | None:
+    def _component_of(self, node: Node) -> Component | PipelineComponent | None:
         if node.is_mapping:
             return self.component(node)
         text = node.text
-        if text.startswith("azureml:"):
-            self.refuse(node, f"component: {text!r} is registered in Azure; allowed on the desk: the path of a component file")
-            return None
+        reference = references.parse(text)
+        if reference.kind in ("asset", "registry"):
+            if self._store is None:
+                self.refuse(
+                    node, f"component: {text!r} is registered, and no workspace is known here; allowed: the path of a component file"
+                )
+                return None
+            try:
+                asset = asset_of(self._store, reference, "component")
+            except LockgateError as error:
+                self.fail(node, f"component: {error}")
+                return None
+            return self.component_file(node, str(Path(asset.path) / "component.yml"))
         return self.component_file(node, text)
 
-    def _inline(self, name: str, node: Node) -> Component | None:
+    def _inline(self, name: str, node: Node, kind: str) -> Component | None:
         """The component of a node that holds its own command: its inputs are declared by being there."""
         inputs: dict[str, Port] = {}
         section = self.mapping(node, "inputs")
         for key, value in section.items() if section else ():
-            kind = self.text(value, "type", "uri_folder") if value.is_mapping else "string"
+            type_ = self.text(value, "type", "uri_folder") if value.is_mapping else "string"
             path = value.get("path") or value
             bound = isinstance(path.value, str) and "${{" in path.value
-            inputs[key] = Port(key, "" if bound else kind)
+            inputs[key] = Port(key, "" if bound else type_)
         outputs = {key: Port(key, self.text(value, "type", "uri_folder")) for key, value in self._output_items(node)}
+        if kind == "parallel":
+            return parallel_component(self, node, name, f"jobs.{name}", inputs, outputs)
         return self._command(node, name, inputs, outputs)
 
     def _output_items(self, node: Node) -> Iterable[tuple[str, Node]]:
         section = self.mapping(node, "outputs")
         return section.items() if section else ()
 
-    def _outputs(self, what: str, node: Node, component: Component) -> None:
+    def _outputs(self, what: str, node: Node, component: Component | PipelineComponent, name: str) -> dict[str, Saved]:
+        """Where a node's outputs go beside its own folder; what of them is an output of the pipeline is noted in `_parent_outputs`."""
+        saved: dict[str, Saved] = {}
         for key, value in self._output_items(node):
             if key not in component.outputs:
                 self.fail(
@@ -233,10 +399,43 @@ class _JobReader(ComponentReader):
                     f"{what}: {key!r} is not an output of {component.name}; outputs are: {', '.join(component.outputs) or 'none'}",
                     at_key=True,
                 )
-            elif value.is_mapping:
-                self.keys(value, ("type", "mode", "description"), f"{what}.{key}", refused=("name", "version", "path"))
-            elif value.value is not None:
-                self.refuse(value, f"{what}.{key}: found {value.describe()}; outputs of the pipeline itself are not kept on the desk yet")
+                continue
+            path = value.get("path") if value.is_mapping else value
+            parent = parent_output(path.text) if path is not None and isinstance(path.value, str) else None
+            if parent is not None:
+                self._parent_outputs[parent] = NodeOutput(name, key)
+            elif not value.is_mapping and value.value is not None:
+                self.fail(value, f"{what}.{key}: found {value.describe()}; allowed: ${{{{parent.outputs.NAME}}}}, or a mapping with a type")
+            if value.is_mapping:
+                found = self.saved(value, f"{what}.{key}", component.outputs[key].type, bound=parent is not None)
+                if found is not None:
+                    saved[key] = found
+        return saved
+
+    def saved(self, node: Node, what: str, kind: str, *, bound: bool = False) -> Saved | None:
+        """Where an output goes; None if it goes nowhere beside the job's folder."""
+        self.keys(node, ("type", "mode", "description", "path", "name", "version"), what)
+        kind = self.text(node, "type", kind)
+        if kind not in DATA_TYPES:
+            self.fail(node.get("type") or node, f"{what}.type: found {kind!r}; allowed: {', '.join(DATA_TYPES)}")
+        self._mode(node)
+        path = node.get("path") if not bound else None
+        reference = None
+        if path is not None and path.value is not None:
+            reference = references.parse(path.text)
+            if reference.kind in ("web", "local"):
+                allowed = "azureml://datastores/NAME/paths/…"
+                (self.refuse if reference.kind == "web" else self.fail)(
+                    path, f"{what}.path: found {path.text!r}; allowed on the desk: {allowed}"
+                )
+            elif reference.kind != "datastore":
+                self.fail(path, f"{what}.path: found {path.text!r}; allowed: azureml://datastores/NAME/paths/…")
+        name, version = self.text(node, "name"), self.text(node, "version")
+        if version and not name:
+            self.fail(node.value["version"], f"{what}.version: found a version without a name; name both, or none", at_key=True)
+        if reference is None and not name:
+            return None
+        return Saved(kind, reference, name, version, node)
 
     def _variables(self, node: Node) -> dict[str, str]:
         section = self.mapping(node, "environment_variables")
@@ -263,7 +462,7 @@ class _JobReader(ComponentReader):
             return None
         return float(timeout.value)
 
-    def _bind(self, name: str, node: Node, component: Component, bound: dict[str, tuple[Value | Broken, Node]]) -> None:
+    def _bind(self, name: str, node: Node, component: Component | PipelineComponent, bound: dict[str, tuple[Value | Broken, Node]]) -> None:
         declared = ", ".join(component.inputs) or "none"
         for key, (value, at) in bound.items():
             port = component.inputs.get(key)
@@ -287,13 +486,44 @@ class _JobReader(ComponentReader):
                 )
 
 
-def load_job(path: Path, overrides: Sequence[Override] = (), root: Path | None = None) -> PipelineJob:
-    """Read a job of type pipeline or command.
+def _flat(read: Mapping[str, AnyNode]) -> tuple[dict[str, PipelineNode], dict[NodeOutput, NodeOutput]]:
+    """Nodes with those of nested pipelines in their place, and which output of a node each output of a nested pipeline is."""
+    nodes: dict[str, PipelineNode] = {}
+    meant: dict[NodeOutput, NodeOutput] = {}
+    for item in read.values():
+        if isinstance(item, PipelineNode):
+            nodes[item.name] = item
+            continue
+        for inner in item.component.nodes.values():
+            name = f"{item.name}.{inner.name}"
+            values = {key: _outside(value, item) for key, value in inner.inputs.items()}
+            nodes[name] = replace(inner, name=name, inputs={key: value for key, value in values.items() if value is not None})
+        for output, source in item.component.sources.items():
+            meant[NodeOutput(item.name, output)] = NodeOutput(f"{item.name}.{source.node}", source.name)
+    for name, node in nodes.items():
+        inputs = {key: meant.get(value, value) if isinstance(value, NodeOutput) else value for key, value in node.inputs.items()}
+        nodes[name] = replace(node, inputs=inputs)
+    return nodes, meant
+
+
+def _outside(value: Value, nested: NestedNode) -> Value | None:
+    """An input of a node of a nested pipeline as it is from outside; None if it is optional and not given."""
+    if isinstance(value, NodeOutput):
+        return NodeOutput(f"{nested.name}.{value.node}", value.name)
+    if isinstance(value, ParentInput):
+        default = nested.component.inputs[value.name].default
+        return nested.inputs.get(value.name) or (None if default is None else Literal(default, str(default)))
+    return value
+
+
+def load_job(path: Path, overrides: Sequence[Override] = (), root: Path | None = None, store: Store | None = None) -> PipelineJob:
+    """Read a job of type pipeline, command or automl.
 
     Args:
         path: the YAML file.
         overrides: of `--set`.
         root: paths in messages are shown relative to it; the current folder, if None.
+        store: the workspace that registered components are taken from.
 
     Raises:
         FileError: every mistake found, with file, line and column.
@@ -302,29 +532,56 @@ def load_job(path: Path, overrides: Sequence[Override] = (), root: Path | None =
     root = root or Path.cwd()
     top = load_yaml(path, shown(path, root))
     apply_overrides(top, overrides)
-    reader = _JobReader(root)
+    reader = _JobReader(root, store)
     if not top.is_mapping:
         raise FileError([top.mistake(f"found {top.describe()}; allowed: a job, a mapping with type: pipeline")])
-    kind = top.get("type")
+    given = top.get("type")
     # Azure takes a job without a type for a command.
-    is_command = kind.value == "command" if kind else top.get("command") is not None
-    if not is_command and (kind is None or kind.value != "pipeline"):
-        at = kind or top
-        found = kind.describe() if kind else "nothing"
-        if kind is not None and kind.value in NODE_TYPES:
-            raise UnsupportedError(
-                [at.mistake(f"type: a job of type {found} is not run on the desk yet; allowed here: pipeline, command", unsupported=True)]
-            )
-        raise FileError([at.mistake(f"type: found {found}; allowed: pipeline, command")])
-    job = _command_job(top, path, reader) if is_command else _job(top, path, reader)
+    kind = given.text if given is not None else "command" if top.get("command") is not None else ""
+    if kind not in _KINDS:
+        at = given or top
+        found = given.describe() if given else "nothing"
+        raise FileError([at.mistake(f"type: found {found}; allowed: {', '.join(_KINDS)}")])
+    if kind == "parallel":
+        raise FileError(
+            [
+                (given or top).mistake(
+                    "type: a job of type parallel is a node of a pipeline, in Azure too; write it below jobs: of a pipeline"
+                )
+            ]
+        )
+    if kind in ("sweep", "spark"):
+        check(top, kind)
+        raise UnsupportedError(
+            [
+                (given or top).mistake(
+                    f"type: a job of type {kind!r} is not run on the desk; allowed here: pipeline, command, automl", unsupported=True
+                )
+            ]
+        )
+    job = _job(top, path, reader) if kind == "pipeline" else _single(top, path, reader, kind)
     if reader.mistakes:
         wrong = [m for m in reader.mistakes if not m.unsupported]
         raise (FileError if wrong else UnsupportedError)(reader.mistakes)
-    return job
+    return replace(job, notes=tuple(reader.notes))
 
 
-def _command_job(top: Node, path: Path, reader: _JobReader) -> PipelineJob:
-    node = reader.command_job(top)
+def load_component(top: Node, store: Store | None = None, root: Path | None = None) -> None:
+    """Find the mistakes of a component's file.
+
+    Raises:
+        FileError: every mistake found.
+        UnsupportedError: there is no mistake, but something that only Azure runs.
+    """
+    reader = _JobReader(root or Path.cwd(), store)
+    reader.component(top)
+    if reader.mistakes:
+        wrong = [m for m in reader.mistakes if not m.unsupported]
+        raise (FileError if wrong else UnsupportedError)(reader.mistakes)
+
+
+def _single(top: Node, path: Path, reader: _JobReader, kind: str) -> PipelineJob:
+    node = reader.single(top, kind)
     return PipelineJob(
         path=path,
         name=reader.text(top, "name"),
@@ -334,7 +591,7 @@ def _command_job(top: Node, path: Path, reader: _JobReader) -> PipelineJob:
         nodes={} if node is None else {node.name: node},
         continue_on_failure=False,
         force_rerun=True,  # Azure uses results again for steps of pipelines only.
-        kind="command",
+        kind=kind,
         tags=reader.texts(top, "tags"),
         properties=reader.texts(top, "properties"),
         description=reader.text(top, "description"),
@@ -347,23 +604,17 @@ def _job(top: Node, path: Path, reader: _JobReader) -> PipelineJob:
     if settings is not None:
         reader.keys(settings, _SETTINGS, "settings")
     inputs = reader.values(top, "inputs", bindings=False)
-    section = reader.mapping(top, "jobs")
-    jobs = top.get("jobs")
-    if jobs is None or not jobs.value:
-        reader.fail(jobs or top, "jobs: found nothing; allowed: at least one node")
-    nodes: dict[str, PipelineNode] = {}
-    known = set(dict(section.items())) if section else set()
-    for name, node in section.items() if section else ():
-        found = reader.node(name, node)
-        if found is not None:
-            nodes[name] = found
-    for name, item in nodes.items():
-        check_bindings(name, item, nodes, known, inputs, top, reader)
-    cycle = find_cycle({name: item.needs() for name, item in nodes.items()})
-    if cycle and section is not None:
-        reader.fail(
-            section.value[cycle[0]], f"nodes wait for each other in a circle: {' → '.join(cycle)}; take one binding out", at_key=True
-        )
+    section = reader.mapping(top, "outputs")
+    declared = dict(section.items()) if section else {}
+    nodes, sources = reader.scope(top, inputs, set(declared))
+    outputs: dict[str, tuple[NodeOutput, Saved | None]] = {}
+    for name, node in declared.items():
+        if name not in sources:
+            reader.fail(node, f"outputs.{name}: no node's output is bound to it; write ${{{{parent.outputs.{name}}}}} at one", at_key=True)
+        elif node.value is not None and not node.is_mapping:
+            reader.fail(node, f"outputs.{name}: found {node.describe()}; allowed: a mapping with a type")
+        else:
+            outputs[name] = sources[name], reader.saved(node, f"outputs.{name}", "uri_folder") if node.is_mapping else None
     return PipelineJob(
         path=path,
         name=reader.text(top, "name"),
@@ -376,4 +627,5 @@ def _job(top: Node, path: Path, reader: _JobReader) -> PipelineJob:
         tags=reader.texts(top, "tags"),
         properties=reader.texts(top, "properties"),
         description=reader.text(top, "description"),
+        outputs=outputs,
     )

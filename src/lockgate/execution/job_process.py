@@ -71,9 +71,11 @@ def main() -> None:
     args = parser.parse_args()
     interrupts = Interrupts()
     try:
-        job = load_job(Path(args.file), [parse_override(text) for text in args.overrides])
         store = Store(Path(args.root), args.workspace)
-        runner = Runner(job, store, Lines(sys.stdout), parallel=os.cpu_count() or 1, reuse=True, interrupts=interrupts, name=args.name)
+        job = load_job(Path(args.file), [parse_override(text) for text in args.overrides], store=store)
+        runner = Runner(
+            job, store, Lines(sys.stdout), parallel=os.cpu_count() or 1, reuse=True, interrupts=interrupts, name=args.name, strict=True
+        )
         outcome = runner.run()
     except KeyboardInterrupt:
         sys.exit(130)

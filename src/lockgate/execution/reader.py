@@ -17,6 +17,7 @@ class Reader:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.mistakes: list[Mistake] = []
+        self.notes: list[str] = []
 
     def fail(self, node: Node, message: str, *, at_key: bool = False) -> None:
         """Note a mistake."""
@@ -25,6 +26,10 @@ class Reader:
     def refuse(self, node: Node, message: str, *, at_key: bool = False) -> None:
         """Note what is right for Azure and not run here."""
         self.mistakes.append(node.mistake(message, at_key=at_key, unsupported=True))
+
+    def note(self, node: Node, message: str) -> None:
+        """Note what is taken and has no effect here: it is said when the job runs."""
+        self.notes.append(f"{node.key_place or node.place}: {message}")
 
     def keys(self, node: Node, allowed: Sequence[str], what: str, refused: Sequence[str] = ()) -> None:
         """Note unknown and refused keys of a mapping."""

@@ -14,16 +14,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
 from lockgate.errors import RunError, StateError
 from lockgate.execution.bindings import NodeOutput, ParentInput, references, render_command
 from lockgate.execution.environments import pin_differences
 from lockgate.execution.events import JobView, NodeStatus, NodeView, Watcher
 from lockgate.execution.graph import in_order
+from lockgate.execution.isolation import Packages, in_it, packages_of, python_of
+from lockgate.execution.outputs import save
 from lockgate.execution.process import Running, stop_all, tail
-from lockgate.execution.specification import DATA_ASSETS, Literal, PathInput, PipelineJob, PipelineNode, Port, Value
+from lockgate.execution.specification import DATA_ASSETS, Literal, PathInput, PipelineJob, PipelineNode, Port, Value, with_article
 from lockgate.interrupts import Interrupts
-from lockgate.workspace import assets, jobs, models
+from lockgate.workspace import jobs, models
 from lockgate.workspace.content import Hasher, ignore_patterns, list_files
+from lockgate.workspace.locate import Located, asset_of, datastore_folder, locate
+from lockgate.workspace.references import Reference
+from lockgate.workspace.references import parse as references_of
 from lockgate.workspace.store import Store, dumps
 
 _POLL: Final = 0.05
@@ -106,11 +113,14 @@ class Runner:
         reuse: whether results of unchanged nodes are used again.
         interrupts: looked at between steps.
         name: the job's name; a new one if empty.
+        isolated: whether each node runs in an environment built of its conda file, not in this Python.
+        strict: whether an environment that a node names must be registered, as in Azure.
     """
 
     def __init__(
-        self, job: PipelineJob, store: Store, watcher: Watcher, *, parallel: int, reuse: bool, interrupts: Interrupts, name: str = ""
-    ) -> None:
+        self, job: PipelineJob, store: Store, watcher: Watcher, *, parallel: int, reuse: bool, interrupts: Interrupts, name: str = "",
+        isolated: bool = False, strict: bool = False,
+    ) -> None:  # fmt: skip
         self._job = job
         self._store = store
         self._watcher = watcher
@@ -118,6 +128,11 @@ class Runner:
         self._reuse = reuse and not job.force_rerun
         self._interrupts = interrupts
         self._unwatched = False
+        self._isolated = isolated or os.environ.get("LOCKGATE_ISOLATED", "") not in ("", "0")
+        self._strict = strict
+        self._conda_files: dict[str, Path | None] = {}
+        self._packages: dict[str, Packages] = {}
+        self._pythons: dict[str, Path] = {}
         # The desk runs nodes in its own Python: other packages there, other results.
         self._installed = sorted({f"{d.metadata['Name']}=={d.version}" for d in importlib.metadata.distributions()})
         self._name = name or jobs.new_job_name()
@@ -125,6 +140,7 @@ class Runner:
         self._hasher = Hasher(store.folder / "hashes.json")
         self._snapshots: dict[Path, tuple[str, Path]] = {}
         self._contents: dict[tuple[str, str], str] = {}
+        self._located: dict[Reference, Located] = {}
         self._outcome = Outcome(self._name, "Running", self._folder)
         views = {name: NodeView(name, tuple(sorted(node.needs()))) for name, node in job.nodes.items()}
         self._view = self.view = JobView(self._name, job.display_name, views)
@@ -146,18 +162,22 @@ class Runner:
         begun = time.monotonic()
         inputs = {name: self._resolve_own(value) for name, value in self._job.inputs.items()}
         self._check_models()
+        self._find_environments()
         jobs.mark_dead_jobs(self._store)
         job = self._job
         jobs.create_job(
             self._store, self._name, job.display_name, job.experiment, str(job.path), kind=job.kind, tags=job.tags, properties=job.properties,
             description=job.description,
         )  # fmt: skip
+        self._view.notes += job.notes
         self._note_differences()
         self._tell(lambda: self._watcher.begin(self._view))
         status: jobs.Status = "Failed"
         reason: str | None = "the desk failed"
         try:
+            self._build_environments()
             self._loop(inputs)
+            self._save_own_outputs()
             failed = [v.name for v in self._view.nodes.values() if v.status == "failed"]
             status = "Failed" if failed else "Completed"
             reason = f"failed: {', '.join(failed)}" if failed else None
@@ -187,17 +207,10 @@ class Runner:
 
     # Inputs -----------------------------------------------------------------------------------------------------------
 
-    def _resolve_own(self, value: Value) -> Resolved:
+    def _resolve_own(self, value: Value, port: Port | None = None) -> Resolved:
         if isinstance(value, PathInput):
             if value.reference is not None:
-                try:
-                    if value.type in DATA_ASSETS:
-                        data = assets.find(self._store, "data", *value.reference)
-                        return Resolved(data.path, data.sha256)
-                    model = models.find_model(self._store, *value.reference)
-                except StateError as error:
-                    raise StateError(f"{value.node.place}: {error}") from None
-                return Resolved(str(model.path), model.sha256)
+                return self._resolve_reference(value, value.reference, value.type or (port.type if port else "") or "uri_folder")
             if value.path is None:
                 raise RunError(f"{value.node.place}: has neither path nor reference")
             return Resolved(str(value.path), self._hasher.tree(value.path))
@@ -205,12 +218,75 @@ class Runner:
             return Resolved(_text(value.value), _text(value.value), value.text)
         raise RunError("a pipeline's own input can't be bound")
 
+    def _resolve_reference(self, value: PathInput, reference: Reference, kind: str) -> Resolved:
+        """What an address of an input names. It stays the same for the whole job, whatever a label is given to meanwhile."""
+        found = self._located.get(reference)
+        if found is None:
+            try:
+                found = locate(self._store, reference, "data" if kind in DATA_ASSETS else "model")
+            except StateError as error:
+                hint = "" if kind in DATA_ASSETS else "; a model is there once a job has registered one"
+                raise type(error)(f"{value.node.place}: {error}{hint}") from None
+            self._located[reference] = found
+            if reference.label:
+                self._view.notes.append(f"{value.node.place}: {value.node.text} is {found.exact}")
+        wrong = Port("", kind).refuses(found.type)
+        if wrong:
+            raise StateError(f"{value.node.place}: {found.exact} is {with_article(found.type)}; {wrong}")
+        return Resolved(str(found.path), found.sha256 or self._hasher.tree(found.path))
+
     def _check_models(self) -> None:
-        """Everything that nodes name in the workspace exists, before anything starts."""
+        """Everything that nodes name in the workspace exists, and every datastore that outputs go to, before anything starts."""
         for node in self._job.nodes.values():
-            for value in node.inputs.values():
+            for name, value in node.inputs.items():
                 if isinstance(value, PathInput):
-                    self._resolve_own(value)
+                    self._resolve_own(value, node.component.inputs[name])
+        kept = [saved for node in self._job.nodes.values() for saved in node.saved.values()]
+        for saved in (*kept, *(saved for _, saved in self._job.outputs.values() if saved is not None)):
+            if saved.path is not None:
+                try:
+                    datastore_folder(self._store, saved.path.name)
+                except StateError as error:
+                    raise type(error)(f"{saved.node.place}: {error}") from None
+
+    def _find_environments(self) -> None:
+        """Every node's conda file, and with `isolated` a Python with its packages."""
+        for node in self._job.nodes.values():
+            component = node.component
+            self._conda_files[node.name] = component.conda_file
+            if component.conda_file is None and component.environment.startswith("azureml:"):
+                self._conda_files[node.name] = self._registered(component.environment)
+            conda = self._conda_files[node.name]
+            if self._isolated and conda is not None:
+                self._packages[node.name] = packages_of(conda)
+
+    def _build_environments(self) -> None:
+        for name, packages in self._packages.items():
+            self._pythons[name] = python_of(self._store.root, packages, lambda text: print(text, file=sys.stderr, flush=True))
+
+    def _registered(self, text: str) -> Path | None:
+        """The conda file of a registered environment, kept where it can be read; None if it has none."""
+        reference = references_of(text)
+        if reference.kind == "registry" and reference.place == "azureml":
+            self._view.notes.append(f"{text} is one of Azure's own environments; what is in it is not known here")
+            return None
+        try:
+            asset = asset_of(self._store, reference, "environment")
+        except StateError as error:
+            if self._strict:
+                raise
+            self._view.notes.append(f"{error}; nothing is compared with it")
+            return None
+        packages = asset.spec.get("conda_file")
+        if packages is None:
+            return None
+        path = self._store.folder / "environment-files" / f"{asset.name}-{asset.version}.yml"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside = path.with_name(f".{path.name}.{os.getpid()}")
+            beside.write_text(yaml.safe_dump(packages, sort_keys=False), encoding="utf-8")
+            beside.replace(path)
+        return path
 
     def _inputs_of(self, node: PipelineNode, own: Mapping[str, Resolved]) -> dict[str, Resolved]:
         found: dict[str, Resolved] = {}
@@ -225,7 +301,7 @@ class Runner:
                 path = self._outcome.outputs[value.node][value.name]
                 found[name] = Resolved(str(path), self._content_of(value, path))
             else:
-                found[name] = self._resolve_own(value).for_port(port)
+                found[name] = self._resolve_own(value, port).for_port(port)
         return found
 
     def _content_of(self, output: NodeOutput, path: Path) -> str:
@@ -258,8 +334,8 @@ class Runner:
         return self._snapshots[code]
 
     def _note_differences(self) -> None:
-        files = {n.component.conda_file for n in self._job.nodes.values() if n.component.conda_file is not None}
-        for file in sorted(files):
+        files = {self._conda_files[name] for name in self._job.nodes}
+        for file in sorted(file for file in files if file is not None and not self._isolated):
             differences = pin_differences(file)
             if differences:
                 shown = "; ".join(differences[:4]) + (f"; and {len(differences) - 4} more" if len(differences) > 4 else "")
@@ -346,6 +422,8 @@ class Runner:
             folder.mkdir(parents=True)
         run = self._begin_run(node)
         environment = {**self._environment(node, run), **command.variables}
+        if node.name in self._pythons:
+            environment = in_it(self._pythons[node.name], environment)
         view.log = here / "log.txt"
         process = Running(command.command, folder, environment, view.log, f"{_MARK}={self._folder / node.name}")
         self._started[node.name] = _Started(node, process, key, outputs, run)
@@ -366,7 +444,7 @@ class Runner:
             "MLFLOW_RUN_ID": run,
             "MLFLOW_EXPERIMENT_NAME": self._job.experiment,
             "MLFLOW_DISABLE_TELEMETRY": "true",
-            "AZUREML_RUN_ID": self._name if self._job.kind == "command" else f"{self._name}.{node.name}",
+            "AZUREML_RUN_ID": self._name if self._job.kind != "pipeline" else f"{self._name}.{node.name}",
             "AZUREML_ROOT_RUN_ID": self._name,
             **node.environment_variables,
             **dict([jobs.mark(self._store, self._name).split("=", 1)]),
@@ -413,6 +491,11 @@ class Runner:
         except (StateError, OSError) as error:
             self._finish(started, "failed", f"a model that it registered could not be taken in: {error}")
             return
+        try:
+            self._save_outputs(started.node, started.outputs)
+        except (StateError, OSError) as error:
+            self._finish(started, "failed", f"an output could not be kept: {error}")
+            return
         self._outcome.outputs[started.node.name] = started.outputs
         self._outcome.models += taken
         outputs = {name: str(path) for name, path in started.outputs.items()}
@@ -422,6 +505,23 @@ class Runner:
         if started.node.component.deterministic:
             jobs.keep_reusable(self._store, started.key, found_again)
         self._finish(started, "completed", started.process.last_line())
+
+    def _save_outputs(self, node: PipelineNode, outputs: Mapping[str, Path]) -> None:
+        for name, saved in node.saved.items():
+            self._view.notes += save(self._store, saved, outputs[name], self._name)
+
+    def _save_own_outputs(self) -> None:
+        """The pipeline's own outputs: those of its nodes that it names, once all have ended well."""
+        if any(view.status not in ("completed", "reused") for view in self._view.nodes.values()):
+            return
+        found: dict[str, str] = {}
+        for name, (source, saved) in self._job.outputs.items():
+            path = self._outcome.outputs[source.node][source.name]
+            found[name] = str(path)
+            if saved is not None:
+                self._view.notes += save(self._store, saved, path, self._name)
+        if found:
+            jobs.record_node(self._store, self._name, jobs.OWN, "Completed", seconds=0.0, reused_from=None, outputs=found, run_id=None)
 
     def _finish(self, started: _Started, status: NodeStatus, detail: str) -> None:
         view = self._view.nodes[started.node.name]
@@ -451,10 +551,10 @@ class Runner:
             "inputs": {name: found.content for name, found in inputs.items()},
             "outputs": sorted(component.outputs),
             "environment": component.environment,
-            "conda": self._hasher.file(component.conda_file) if component.conda_file else "",
+            "conda": self._hasher.file(conda) if (conda := self._conda_files.get(node.name)) else "",
             "variables": node.environment_variables,
             "python": sys.version,
-            "installed": self._installed,
+            "installed": str(self._pythons[node.name]) if node.name in self._pythons else self._installed,
             "node": node.name,
         }
         return hashlib.sha256(dumps(parts).encode()).hexdigest()
@@ -470,7 +570,9 @@ class Runner:
         there = set(models.list_models(self._store)) if found.models else set()
         if not all((name, version) in there for name, version in found.models):
             return False
-        self._outcome.outputs[node.name] = {name: Path(path) for name, path in found.outputs.items()}
+        outputs = {name: Path(path) for name, path in found.outputs.items()}
+        self._save_outputs(node, outputs)
+        self._outcome.outputs[node.name] = outputs
         self._outcome.models += [(name, version) for name, version in found.models]
         self._outcome.reused.append(node.name)
         view.log = self._store.job_folder(found.job) / found.node / "log.txt"
@@ -489,7 +591,7 @@ class Runner:
 
             self._mlflow = MlflowStore(self._store)
         own = {**self._job.tags, "lockgate.job": self._name, "lockgate.file": str(self._job.path)}
-        if self._job.kind == "command":
+        if self._job.kind != "pipeline":
             run: str = self._mlflow.begin_run(self._job.experiment, self._job.display_name, None, own)
             jobs.set_job_run(self._store, self._name, run)
             return run

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lockgate.execution.bindings import Binding, NodeOutput
+from lockgate.workspace.references import Reference
 from lockgate.yaml_source import Node
 
 DATA_TYPES: Final = ("uri_file", "uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model")
@@ -73,12 +74,12 @@ class PathInput:
     Attributes:
         type: one of DATA_TYPES.
         path: an absolute local path, if `reference` is None.
-        reference: name and version of an asset.
+        reference: what an `azureml:` address names.
     """
 
     type: str
     path: Path | None
-    reference: tuple[str, str] | None
+    reference: Reference | None
     node: Node
 
 
@@ -124,6 +125,53 @@ class Component:
 
 
 @dataclass(frozen=True)
+class Saved:
+    """Where an output goes when it is there, beside the job's own folder.
+
+    Attributes:
+        type: one of DATA_TYPES.
+        path: in a datastore; None if it is named nowhere.
+        name, version: of the asset that is made of it; no name: none is.
+        node: for messages.
+    """
+
+    type: str
+    path: Reference | None
+    name: str
+    version: str
+    node: Node
+
+
+@dataclass(frozen=True)
+class PipelineComponent:
+    """A pipeline that is a node of another one.
+
+    Attributes:
+        nodes: its own, by name.
+        sources: output → the output of a node that it is.
+    """
+
+    name: str
+    inputs: dict[str, Port]
+    outputs: dict[str, Port]
+    nodes: dict[str, PipelineNode]
+    sources: dict[str, NodeOutput]
+
+
+@dataclass(frozen=True)
+class NestedNode:
+    """A node that is a pipeline, until the nodes of that stand in its place."""
+
+    name: str
+    component: PipelineComponent
+    inputs: dict[str, Value]
+
+    def needs(self) -> set[str]:
+        """The nodes it waits for."""
+        return {value.node for value in self.inputs.values() if isinstance(value, NodeOutput)}
+
+
+@dataclass(frozen=True)
 class PipelineNode:
     """A step of a pipeline: a component and what its inputs are bound to. `timeout` is in seconds."""
 
@@ -133,6 +181,7 @@ class PipelineNode:
     environment_variables: dict[str, str]
     timeout: float | None
     display_name: str
+    saved: dict[str, Saved] = field(default_factory=dict)
 
     def needs(self) -> set[str]:
         """The nodes it waits for."""
@@ -141,12 +190,14 @@ class PipelineNode:
 
 @dataclass(frozen=True)
 class PipelineJob:
-    """A job: a pipeline, or a command, which is run as a pipeline of one node.
+    """A job: a pipeline, or something that is run as a pipeline of one node.
 
     Attributes:
         path: of its file.
         name: the name that the file asks for; empty: a new one.
-        kind: pipeline or command.
+        kind: pipeline, or what the one node of it is: command, automl, batch.
+        outputs: the pipeline's own: of which node, and where they go.
+        notes: what is taken without effect here.
         force_rerun: whether results of earlier jobs are left alone.
         tags, properties, description: what is kept with it.
     """
@@ -163,3 +214,5 @@ class PipelineJob:
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
+    outputs: Mapping[str, tuple[NodeOutput, Saved | None]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,12 @@ CREATE TABLE IF NOT EXISTS places (
 """
 _GROUP: Final = re.compile(r"[-\w.()]{1,90}(?<!\.)")
 _WORKSPACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,32}")
+
+
+def all_stores(root: Path) -> list[Store]:
+    """Every workspace below a folder's `.lockgate`, by name; those that only jobs have made are there too."""
+    folders = sorted((root / STATE_FOLDER / "workspaces").glob("[!.]*"))
+    return [Store(root, folder.name) for folder in folders if (folder / "workspace.db").exists()]
 
 
 @dataclass(frozen=True)
@@ -181,6 +187,22 @@ class Cloud:
             )
         Store(self.root, name, registry=kind == "registry")
         return self.place(kind, name, group)
+
+    def change_place(self, place: Place, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Place:
+        """Change what a workspace or registry is described by; nobody else changes it meanwhile.
+
+        Raises:
+            MissingError: it has been deleted.
+        """
+        with self._connect() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            row = connection.execute("SELECT spec FROM places WHERE kind = ? AND name = ?", (place.kind, place.name)).fetchone()
+            if row is None:
+                raise MissingError(f"(ResourceNotFound) {place.kind} '{place.name}' has been deleted meanwhile")
+            connection.execute(
+                "UPDATE places SET spec = ? WHERE kind = ? AND name = ?", (dumps(change(json.loads(row["spec"]))), place.kind, place.name)
+            )
+        return self.place(place.kind, place.name)
 
     def delete_place(self, place: Place) -> None:
         """Delete a workspace or registry with all that is in it.

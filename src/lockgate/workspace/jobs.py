@@ -6,7 +6,9 @@ import fcntl
 import json
 import os
 import secrets
+import signal
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +20,11 @@ from lockgate.processes import end_marked
 from lockgate.workspace.store import Store, dumps
 
 Status = Literal["NotStarted", "Running", "Completed", "Failed", "Canceled"]
+OWN: Final = ""
+"""Stands for the pipeline itself among the nodes that have outputs."""
 ENDED: Final = ("Completed", "Failed", "Canceled")
 
+_POLL: Final = 0.05
 _ADJECTIVES: Final = ("amber", "brisk", "calm", "clever", "coral", "dapper", "eager", "frank", "gentle", "green", "happy",
                       "icy", "jolly", "keen", "lively", "mellow", "neat", "olive", "patient", "quiet")  # fmt: skip
 _NOUNS: Final = ("anchor", "arch", "basin", "beam", "bridge", "canal", "dock", "ferry", "gate", "harbor", "jetty", "lock",
@@ -158,7 +163,7 @@ def _alive(store: Store, name: str) -> bool:
 
 @dataclass(frozen=True)
 class Job:
-    """A job as the workspace knows it. Times are ISO 8601, UTC; `kind` is pipeline or command."""
+    """A job as the workspace knows it. Times are ISO 8601, UTC; `kind` is pipeline, or what it is alone: command, automl, batch."""
 
     name: str
     display_name: str
@@ -217,6 +222,29 @@ def update_job(store: Store, name: str, change: Callable[[Job], Job]) -> None:
             "UPDATE jobs SET display_name = ?, description = ?, tags = ?, properties = ?, archived = ? WHERE name = ?",
             (job.display_name, job.description, dumps(job.tags), dumps(job.properties), job.archived, job.name),
         )
+
+
+def cancel(store: Store, job: Job) -> None:
+    """Ask a job's process to end, and wait until it has."""
+    if job.process is not None:
+        try:
+            os.kill(job.process, signal.SIGTERM)
+        except ProcessLookupError:
+            pass  # It has just ended.
+    while (now := find_job(store, job.name)) and now.status not in ENDED:
+        time.sleep(_POLL)
+
+
+def cancel_all(store: Store) -> list[str]:
+    """Cancel every job that runs.
+
+    Returns:
+        Their names.
+    """
+    running = [job for job in find_jobs(store, archived="also") if job.status not in ENDED]
+    for job in running:
+        cancel(store, job)
+    return [job.name for job in running]
 
 
 def outputs_of(store: Store, job: str = "") -> dict[str, dict[str, dict[str, str]]]:

@@ -68,17 +68,20 @@ def job_output(store: Store, reference: Reference) -> Path:
     with store.connect() as connection:
         rows = connection.execute("SELECT name, outputs FROM nodes WHERE job = ?", (job,)).fetchall()
     found = {
-        f"{row['name']}.{name}": Path(path)
+        (row["name"], name): Path(path)
         for row in rows
         if not node or row["name"] == node
         for name, path in json.loads(row["outputs"]).items()
     }
-    fitting = [path for key, path in found.items() if key.partition(".")[2] == reference.output]
+    fitting = [path for key, path in found.items() if key[1] == reference.output]
+    if not node and ("", reference.output) in found:
+        fitting = [found["", reference.output]]  # The pipeline's own output counts before those of its nodes.
     if not rows:
         raise MissingError(f"workspace {store.workspace!r} has no job {job!r} that has ended")
     if len(fitting) != 1:
+        there = ", ".join(sorted(f"{key[0]}.{key[1]}".lstrip(".") for key in found))
         what = "several outputs" if fitting else "no output"
-        raise MissingError(f"job {reference.name!r} has {what} {reference.output!r}; it has: {', '.join(sorted(found)) or 'none'}")
+        raise MissingError(f"job {reference.name!r} has {what} {reference.output!r}; it has: {there or 'none'}")
     path = fitting[0] / reference.path if reference.path else fitting[0]
     if not path.exists():
         raise MissingError(f"job {reference.name!r} has nothing at {reference.output}/{reference.path}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -34,6 +34,25 @@ def put(store: Store, kind: Kind, name: str, spec: Mapping[str, Any]) -> Resourc
             (kind, name, dumps(dict(spec)), moment, moment),
         )
     return get(store, kind, name)
+
+
+def change(store: Store, kind: Kind, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Resource:
+    """Change a resource's specification; nobody else changes it meanwhile.
+
+    Raises:
+        MissingError: there is none.
+    """
+    found = get(store, kind, name)
+    with store.connect() as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        row = connection.execute("SELECT spec FROM resources WHERE kind = ? AND name = ?", (kind, found.name)).fetchone()
+        if row is None:
+            raise MissingError(f"(UserError) {kind} {name} has been deleted meanwhile")
+        connection.execute(
+            "UPDATE resources SET spec = ?, modified = ? WHERE kind = ? AND name = ?",
+            (dumps(change(json.loads(row["spec"]))), now(), kind, found.name),
+        )
+    return get(store, kind, found.name)
 
 
 def get(store: Store, kind: Kind, name: str) -> Resource:

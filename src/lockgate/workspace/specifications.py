@@ -275,7 +275,46 @@ SCHEDULE: Final = {
     "create_monitor": ANY,
     "import_data": ANY,
 }
+_JOB: Final = {
+    **_COMMON,
+    "type": TEXT,
+    "display_name": TEXT,
+    "experiment_name": TEXT,
+    "compute": TEXT,
+    "identity": _IDENTITY,
+    "services": ANY,
+    "inputs": Key("mapping"),
+    "outputs": Key("mapping"),
+    "resources": Key("mapping"),
+}
+_LIMIT: Final = {"max_total_trials": _COUNT, "max_concurrent_trials": _COUNT, "timeout": _COUNT, "trial_timeout": _COUNT}
+SWEEP: Final = {
+    **_JOB,
+    "trial": Key("mapping", required=True),
+    "sampling_algorithm": ANY,
+    "search_space": Key("mapping", required=True),
+    "objective": Key(
+        "mapping", required=True, keys={"goal": Key(values=("minimize", "maximize"), required=True), "primary_metric": Key(required=True)}
+    ),
+    "early_termination": Key("mapping"),
+    "limits": Key("mapping", required=True, keys=_LIMIT),
+    "queue_settings": Key("mapping"),
+}
+SPARK: Final = {
+    **_JOB,
+    "code": TEXT,
+    "entry": Key("mapping", required=True, keys={"file": TEXT, "class_name": TEXT}),
+    "py_files": Key("list"),
+    "jars": Key("list"),
+    "files": Key("list"),
+    "archives": Key("list"),
+    "conf": Key("mapping"),
+    "environment": ANY,
+    "args": TEXT,
+}
 ALL: Final[dict[str, dict[str, Key]]] = {
+    "sweep": SWEEP,
+    "spark": SPARK,
     "online_endpoint": ONLINE_ENDPOINT,
     "batch_endpoint": BATCH_ENDPOINT,
     "online_deployment": ONLINE_DEPLOYMENT,

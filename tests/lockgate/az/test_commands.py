@@ -36,7 +36,7 @@ def test_inside_a_run_a_step_has_to_log_in(cloud):
         ),
         ("ml model list --query [", "argument --query: invalid jmespath_type value: '['"),
         ("ml model list --max-results none", "argument --max-results: invalid int value: 'none'"),
-        ("ml online-endpoint list", "az ml online-endpoint list is not run on the desk: "),
+        ("ml data mount --path x", "az ml data mount is not run on the desk: data lie in plain files"),
         ("ml index list", "az ml index list is not run on the desk: run this one in Azure"),
         (
             "ml compute create -n c --subnet s",

@@ -167,7 +167,9 @@ def test_secrets_of_the_one_who_deploys_do_not_reach_the_model(service):
 def test_a_deployment_that_does_not_start_says_why_and_gets_no_traffic(service):
     service.cloud.write("code/score.py", "import no_such_module\n")
     said = service.cloud.refused(1, "ml", "online-deployment", "create", "--file", service.file("blue"))
-    assert said.startswith("(ResourceNotReady) deployment 'blue' of endpoint 'ep1' did not become ready: instance 1 ended with exit code 1, 3 times")
+    assert said.startswith(
+        "(ResourceNotReady) deployment 'blue' of endpoint 'ep1' did not become ready: instance 1 ended with exit code 1, 3 times"
+    )
     assert "No module named 'no_such_module'" in said
     shown = service.cloud.get("ml", "online-deployment", "show", "--name", "blue", "--endpoint-name", "ep1")
     assert shown["provisioning_state"] == "Failed"
@@ -193,7 +195,9 @@ def test_an_update_drops_no_request(service):
     service.deploy("blue", "--all-traffic")
     with callers(service, 2) as answers:
         service.cloud.get("ml", "online-deployment", "update", "--file", service.file("blue", instances=2))
-        service.cloud.get("ml", "online-deployment", "update", "--name", "blue", "--endpoint-name", "ep1", "--set", "environment_variables.WORD=green")
+        service.cloud.get(
+            "ml", "online-deployment", "update", "--name", "blue", "--endpoint-name", "ep1", "--set", "environment_variables.WORD=green"
+        )
     assert {status for status, _ in answers} == {200}
     assert service.word() == "green"
 
@@ -209,7 +213,9 @@ def test_a_process_that_dies_is_started_again(service):
 
 
 def test_a_process_that_dies_again_and_again_fails_the_deployment(service):
-    service.cloud.write("code/score.py", "import os, threading\ndef init(): threading.Timer(0.2, os._exit, [9]).start()\ndef run(raw): return 1\n")
+    service.cloud.write(
+        "code/score.py", "import os, threading\ndef init(): threading.Timer(0.2, os._exit, [9]).start()\ndef run(raw): return 1\n"
+    )
     service.deploy("blue", "--all-traffic")
     show = ("ml", "online-deployment", "show", "--name", "blue", "--endpoint-name", "ep1")
     shown = until(lambda: (lambda got: got["provisioning_state"] == "Failed" and got)(service.cloud.get(*show)), 40)
@@ -259,7 +265,9 @@ def test_traffic_that_azure_refuses_is_refused(standing, words, why):
 
 @pytest.mark.parametrize("text", ["blue", "blue=x", "=5", "blue=101", "blue=-1"])
 def test_traffic_that_is_none_is_a_wrong_argument(standing, text):
-    assert "allowed: DEPLOYMENT=PERCENT" in standing.cloud.refused(2, "ml", "online-endpoint", "update", "--name", "ep1", f"--traffic={text}")
+    assert "allowed: DEPLOYMENT=PERCENT" in standing.cloud.refused(
+        2, "ml", "online-endpoint", "update", "--name", "ep1", f"--traffic={text}"
+    )
 
 
 def test_mirrored_traffic_is_answered_by_the_live_deployment_alone(service):
@@ -330,7 +338,10 @@ def test_too_many_at_once_are_told_so(service):
     assert sorted(found) == [200, 200, 429, 429, 429, 429]
 
 
-@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/", 200), ("GET", "/swagger.json", 200), ("GET", "/metrics", 404), ("OPTIONS", "/score", 200), ("DELETE", "/score", 424)])
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/", 200), ("GET", "/swagger.json", 200), ("GET", "/metrics", 404), ("OPTIONS", "/score", 200), ("DELETE", "/score", 424)],
+)
 def test_routes(standing, method, path, status):
     got, body, _ = standing.call(b"", path, method)
     assert got == status
@@ -341,7 +352,12 @@ def test_routes(standing, method, path, status):
 def test_what_is_no_http_is_refused_and_the_router_goes_on(standing):
     import socket
 
-    for junk in (b"\x16\x03\x01\x02\x00\x01\x00", b"GET\r\n\r\n", b"POST /score HTTP/1.1\r\ncontent-length: 999999999999\r\n\r\n", b"GET /" + b"x" * 80_000):
+    for junk in (
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"GET\r\n\r\n",
+        b"POST /score HTTP/1.1\r\ncontent-length: 999999999999\r\n\r\n",
+        b"GET /" + b"x" * 80_000,
+    ):
         with socket.create_connection(("127.0.0.1", standing.port), timeout=10) as connection:
             connection.sendall(junk)
             connection.shutdown(socket.SHUT_WR)
@@ -353,7 +369,11 @@ def test_what_is_no_http_is_refused_and_the_router_goes_on(standing):
 def test_requests_sent_ahead_are_answered_in_order(standing):
     import socket
 
-    one = lambda rows: (lambda body: f"POST /score HTTP/1.1\r\nhost: x\r\nauthorization: {standing.headers['Authorization']}\r\ncontent-length: {len(body)}\r\n\r\n{body}")(json.dumps({"input_data": [0] * rows}))  # noqa: E731
+    one = lambda rows: (
+        lambda body: (
+            f"POST /score HTTP/1.1\r\nhost: x\r\nauthorization: {standing.headers['Authorization']}\r\ncontent-length: {len(body)}\r\n\r\n{body}"
+        )
+    )(json.dumps({"input_data": [0] * rows}))
     with socket.create_connection(("127.0.0.1", standing.port), timeout=10) as connection:
         connection.sendall("".join(one(rows) for rows in range(30)).encode())
         data = b""
@@ -381,7 +401,11 @@ def test_a_killed_router_is_started_by_the_next_command_on_the_same_port(service
     os.kill(process_of(service.store, "ep1"), signal.SIGKILL)
     until(lambda: process_of(service.store, "ep1") is None)
     service.cloud.write("r.json", "{}")
-    said = until(lambda: (lambda done: done.returncode == 0 and done)(service.cloud.az("ml", "online-endpoint", "invoke", "--name", "ep1", "--request-file", "r.json")))
+    said = until(
+        lambda: (lambda done: done.returncode == 0 and done)(
+            service.cloud.az("ml", "online-endpoint", "invoke", "--name", "ep1", "--request-file", "r.json")
+        )
+    )
     assert "blue" in said.stdout
     assert service.word() == "blue"
 
@@ -389,7 +413,10 @@ def test_a_killed_router_is_started_by_the_next_command_on_the_same_port(service
 def test_two_that_deploy_at_once_get_one_result_each(service):
     files = [service.file(name) for name in ("blue", "green")]
     done = []
-    threads = [threading.Thread(target=lambda file=file: done.append(service.cloud.az("ml", "online-deployment", "create", "--file", file))) for file in files]
+    threads = [
+        threading.Thread(target=lambda file=file: done.append(service.cloud.az("ml", "online-deployment", "create", "--file", file)))
+        for file in files
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -463,7 +490,11 @@ def test_a_dockerfiles_command_is_a_process(service):
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ('CMD ["python", "server.py", "--flag"]', "CMD python server.py", "Dockerfile:8:1: CMD: found 'python server.py', which is in shell form"),
+        (
+            'CMD ["python", "server.py", "--flag"]',
+            "CMD python server.py",
+            "Dockerfile:8:1: CMD: found 'python server.py', which is in shell form",
+        ),
         ('CMD ["python", "server.py", "--flag"]', "", "has neither CMD nor ENTRYPOINT"),
         ("PORT=8099", "PORT=8098", "port 8099 of inference_config stands in neither CMD nor ENV"),
         ("WORKDIR", "WORKDIRR", "Dockerfile:5:1: found the instruction WORKDIRR"),

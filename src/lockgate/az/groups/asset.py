@@ -19,7 +19,7 @@ from lockgate.workspace.cloud import Place
 if TYPE_CHECKING:
     from lockgate.yaml_source import Node
 
-_PARTS: Final = {"model": "models", "data": "data", "environment": "environments"}
+_PARTS: Final = {"model": "models", "data": "data", "environment": "environments", "component": "components"}
 _OPTIONS: Final = {
     "model": ("name", "version", "description", "path", "type", "stage", "tags"),
     "data": ("name", "version", "description", "path", "type"),
@@ -34,7 +34,8 @@ def _id(place: Place, kind: str, asset: Asset) -> str:
     return f"{place.id}/{_PARTS[kind]}/{asset.name}/versions/{asset.version}"
 
 
-def _shown(place: Place, asset: Asset) -> dict[str, Any]:
+def shown(place: Place, asset: Asset) -> dict[str, Any]:
+    """A version as az shows it."""
     kind = asset.kind
     found: dict[str, Any] = {
         "creation_context": {
@@ -52,7 +53,9 @@ def _shown(place: Place, asset: Asset) -> dict[str, Any]:
         "tags": asset.tags,
         "version": asset.version,
     }
-    if kind == "environment":
+    if kind == "component":
+        found |= {**asset.spec, "code": asset.path, "type": asset.type}
+    elif kind == "environment":
         found |= {key: value for key, value in asset.spec.items() if key in ("image", "conda_file", "build", "inference_config", "os_type")}
         if "build" in found:
             found["build"] = {**found["build"], "path": asset.path}
@@ -86,7 +89,7 @@ def _create(context: Context, kind: Kind) -> Any:
     version = _version_of(node)
     if kind == "environment":
         built, folder = environments.described(node)
-        return _shown(place, assets.create(store, kind, name, version, spec=built, content=folder, **common))
+        return shown(place, assets.create(store, kind, name, version, spec=built, content=folder, **common))
     kinds = {"model": "custom_model", "data": "uri_folder"}
     type_ = str(spec.get("type") or kinds[kind]).lower()
     content, remote, job = _content(context, node, store if place.kind == "workspace" else None)
@@ -97,7 +100,7 @@ def _create(context: Context, kind: Kind) -> Any:
         store, kind, name, version, type=type_, content=content, path=remote, spec=extra, stage=str(spec.get("stage") or "") if kind == "model" else "",
         job=job, ignore=ignore_patterns(content) if content is not None and content.is_dir() and job is None else (), **common,
     )  # fmt: skip
-    return _shown(place, made)
+    return shown(place, made)
 
 
 def _version_of(node: Node) -> str:
@@ -142,7 +145,8 @@ def _content(context: Context, node: Node, store: Any) -> tuple[Path | None, str
     )
 
 
-def _one(context: Context, kind: Kind) -> tuple[Place, Asset]:
+def one(context: Context, kind: Kind) -> tuple[Place, Asset]:
+    """The version that the options name."""
     if context.has("label") and context.has("version"):
         raise ArgumentError("--label and --version: allowed: one of them")
     if kind in ("model", "data", "environment") and not context.has("version") and not context.has("label"):
@@ -152,10 +156,11 @@ def _one(context: Context, kind: Kind) -> tuple[Place, Asset]:
 
 
 def _show(context: Context, kind: Kind) -> Any:
-    return _shown(*_one(context, kind))
+    return shown(*one(context, kind))
 
 
-def _list(context: Context, kind: Kind) -> Any:
+def list_all(context: Context, kind: Kind) -> Any:
+    """What the options select."""
     place = context.place()
     archived = "only" if context.has("archived_only") else "also" if context.has("include_archived") else "no"
     found = assets.find_all(context.store(place), kind, context.text("name"), archived=archived, limit=0)  # type: ignore[arg-type]
@@ -166,11 +171,12 @@ def _list(context: Context, kind: Kind) -> Any:
             newest.setdefault(asset.name, asset)
         found = list(newest.values())
     found = [asset for asset in found if not stage or asset.stage == stage]
-    return [_shown(place, asset) for asset in found[: context.number("max_results") or None]]
+    return [shown(place, asset) for asset in found[: context.number("max_results") or None]]
 
 
-def _update(context: Context, kind: Kind) -> Any:
-    place, asset = _one(context, kind)
+def update(context: Context, kind: Kind) -> Any:
+    """Change a version's tags, properties, description and stage."""
+    place, asset = one(context, kind)
 
     def change(asset: Asset) -> Asset:
         tags, properties = dict(asset.tags), dict(asset.properties)
@@ -179,10 +185,11 @@ def _update(context: Context, kind: Kind) -> Any:
         stage = context.text("stage", texts.get("stage", asset.stage))
         return replace(asset, tags=tags, properties=properties, description=texts["description"], stage=stage)
 
-    return _shown(place, assets.update(context.store(place), asset, change))
+    return shown(place, assets.update(context.store(place), asset, change))
 
 
-def _archive(context: Context, kind: Kind, *, archived: bool) -> None:
+def archive(context: Context, kind: Kind, *, archived: bool) -> None:
+    """Hide a version, or all of a name; or show again."""
     version = context.text("version")
     if context.has("label"):
         version = assets.find(context.store(), kind, context.text("name"), "", context.text("label")).version
@@ -199,7 +206,7 @@ def _share(context: Context, kind: Kind) -> Any:
     )  # fmt: skip
     if _bytes_of(asset) and made.sha256 != asset.sha256:
         raise NotFound(f"{asset.name}:{asset.version} came to the registry with other bytes: {made.sha256} instead of {asset.sha256}")
-    return _shown(registry, made)
+    return shown(registry, made)
 
 
 def _bytes_of(asset: Asset) -> Path | None:
@@ -208,7 +215,7 @@ def _bytes_of(asset: Asset) -> Path | None:
 
 
 def _download(context: Context) -> None:
-    _, asset = _one(context, "model")
+    _, asset = one(context, "model")
     source = _bytes_of(asset)
     if source is None:
         raise NotFound(f"{asset.name}:{asset.version} has no content on this machine; it is at {asset.path}")
@@ -236,14 +243,14 @@ def _handlers(kind: Kind) -> dict[str, Handler]:
     found = {
         f"{words} create": Handler(lambda c: _create(c, kind), f"register a version: {kind}", create, accepts),
         f"{words} show": Handler(lambda c: _show(c, kind), f"a version: {kind}"),
-        f"{words} list": Handler(lambda c: _list(c, kind), f"the newest of each name, or all versions of one: {kind}"),
+        f"{words} list": Handler(lambda c: list_all(c, kind), f"the newest of each name, or all versions of one: {kind}"),
         f"{words} update": Handler(
-            lambda c: _update(c, kind), f"change tags, description: {kind}",
+            lambda c: update(c, kind), f"change tags, description: {kind}",
             ("name", "version", "label", "set", "remove", "registry_name", "resource_group", "workspace_name", *(("stage",) if kind == "model" else ())),
             (("force_string", "values of tags are texts"),),
         ),
-        f"{words} archive": Handler(lambda c: _archive(c, kind, archived=True), f"hide: {kind}"),
-        f"{words} restore": Handler(lambda c: _archive(c, kind, archived=False), f"show again: {kind}"),
+        f"{words} archive": Handler(lambda c: archive(c, kind, archived=True), f"hide: {kind}"),
+        f"{words} restore": Handler(lambda c: archive(c, kind, archived=False), f"show again: {kind}"),
         f"{words} share": Handler(lambda c: _share(c, kind), f"copy to a registry: {kind}"),
     }  # fmt: skip
     if kind == "model":

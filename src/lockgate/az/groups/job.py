@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
 import sys
 import time
 from dataclasses import replace
@@ -16,6 +14,7 @@ from lockgate.az import changes
 from lockgate.az.context import Context
 from lockgate.az.errors import ArgumentError, NotFound, ServiceError
 from lockgate.az.handlers import Handler
+from lockgate.errors import UnsupportedError
 from lockgate.workspace import jobs
 from lockgate.workspace.cloud import Place
 from lockgate.workspace.jobs import ENDED, Job
@@ -44,7 +43,9 @@ def _shown(place: Place, store: Store, job: Job, outputs: Outputs) -> dict[str, 
         "type": job.kind,
     }
     nodes = {node: {"outputs": {name: {"path": path} for name, path in made.items()}} for node, made in outputs.get(job.name, {}).items()}
-    found |= nodes.get("command", {"outputs": {}}) if job.kind == "command" else {"jobs": nodes}
+    own = nodes.pop(jobs.OWN, {"outputs": {}})
+    # A job that is no pipeline is one node, whatever its name.
+    found |= next(iter(nodes.values()), own) if job.kind != "pipeline" else {**own, "jobs": nodes}
     if job.reason:
         found["error"] = job.reason
     return found
@@ -67,7 +68,11 @@ def _create(context: Context) -> Any:
     store = context.store(context.workspace())
     file = Path(context.text("file"))
     overrides = context.words("set")
-    loaded = load_job(file, [parse_override(text) for text in overrides])
+    try:
+        loaded = load_job(file, [parse_override(text) for text in overrides], store=store)
+    except UnsupportedError as error:
+        _record_refused(context, store, file, error)
+        raise
     name = context.text("name") or loaded.name or jobs.new_job_name()
     if not _NAME.fullmatch(name):
         raise ArgumentError(f"job name: found '{name}'; allowed: letters, digits, '-' and '_', beginning with a letter or digit, up to 255")
@@ -76,17 +81,40 @@ def _create(context: Context) -> Any:
         raise ArgumentError(f"--save-as: found '{kept}'; allowed: a file in a folder that is there")
     begin(store, name, file.resolve(), overrides)
 
-    def shown() -> Any:
-        job = jobs.find_job(store, name)
-        return _shown(context.workspace(), store, job, jobs.outputs_of(store, name)) if job else None
-
     if kept is not None:
         import yaml
 
-        kept.write_text(yaml.safe_dump(shown(), sort_keys=False), encoding="utf-8")
+        kept.write_text(yaml.safe_dump(shown_job(context, store, name), sort_keys=False), encoding="utf-8")
     if context.has("stream"):
         _follow(store, name)
-    return shown()
+    return shown_job(context, store, name)
+
+
+def _record_refused(context: Context, store: Store, file: Path, error: UnsupportedError) -> None:
+    """A job of a type that only Azure runs is kept, as Failed and with the reason, since somebody will look for it."""
+    from lockgate.yaml_source import load_yaml
+
+    top = load_yaml(file)
+    kind = top.get("type")
+    if kind is None or kind.text not in ("sweep", "spark"):
+        return
+    spec = top.plain()
+    name = context.text("name") or str(spec.get("name") or "") or jobs.new_job_name()
+    if not _NAME.fullmatch(name) or jobs.find_job(store, name) is not None:
+        return
+    texts = {key: {k: str(v) for k, v in (spec.get(key) or {}).items()} for key in ("tags", "properties")}
+    with jobs.held(store, name):
+        jobs.create_job(
+            store, name, str(spec.get("display_name") or file.stem), str(spec.get("experiment_name") or file.stem), str(file.resolve()),
+            kind=kind.text, description=str(spec.get("description") or ""), **texts,
+        )  # fmt: skip
+        jobs.end_job(store, name, "Failed", str(error.mistakes[0].message))
+
+
+def shown_job(context: Context, store: Store, name: str) -> Any:
+    """A job as az shows it."""
+    job = jobs.find_job(store, name)
+    return _shown(context.workspace(), store, job, jobs.outputs_of(store, name)) if job else None
 
 
 def _follow(store: Store, name: str) -> None:
@@ -128,10 +156,7 @@ def _cancel(context: Context) -> None:
     store, job = _find(context)
     if job.status in ENDED:
         raise ServiceError(f"(UserError) Run {job.name} is in a terminal state ({job.status}) and can't be cancelled.")
-    if job.process is not None:
-        os.kill(job.process, signal.SIGTERM)
-    while (now := jobs.find_job(store, job.name)) and now.status not in ENDED:
-        time.sleep(_POLL)
+    jobs.cancel(store, job)
 
 
 def _list(context: Context) -> Any:
@@ -172,7 +197,8 @@ def _validate(context: Context) -> Any:
     from lockgate.execution.job_file import load_job
     from lockgate.execution.overrides import parse_override
 
-    load_job(Path(context.text("file")), [parse_override(text) for text in context.words("set")])
+    overrides = [parse_override(text) for text in context.words("set")]
+    load_job(Path(context.text("file")), overrides, store=context.store(context.workspace()))
     return {"result": "Succeeded"}
 
 
@@ -184,11 +210,13 @@ def _download(context: Context) -> None:
     base = Path(context.text("download_path", "."))
     found = {(node, name): path for node, made in jobs.outputs_of(store, job.name).get(job.name, {}).items() for name, path in made.items()}
     chosen = {key: path for key, path in found.items() if not wanted or key[1] == wanted}
+    if (jobs.OWN, wanted) in chosen:
+        chosen = {(jobs.OWN, wanted): chosen[jobs.OWN, wanted]}  # The pipeline's own output counts before those of its nodes.
     if wanted and len(chosen) != 1:
-        there = ", ".join(sorted(f"{node}.{name}" for node, name in found)) or "none"
+        there = ", ".join(sorted(f"{node}.{name}".lstrip(".") for node, name in found)) or "none"
         raise NotFound(f"job {job.name} has {'several outputs' if chosen else 'no output'} {wanted!r}; it has: {there}")
     for (node, name), path in chosen.items():
-        target = base / "named-outputs" / name if wanted or job.kind == "command" else base / "named-outputs" / node / name
+        target = base / "named-outputs" / name if wanted or job.kind != "pipeline" else base / "named-outputs" / node / name
         if Path(path).is_dir():
             shutil.copytree(path, target, dirs_exist_ok=True)
         else:

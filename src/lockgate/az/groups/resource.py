@@ -34,12 +34,12 @@ def _create(context: Context, kind: str) -> Any:
 
 
 def _update(context: Context, kind: str) -> Any:
-    found = resources.get(context.store(), kind, context.text("name"))  # type: ignore[arg-type]
     numbers = ("min_instances", "max_instances", "idle_time_before_scale_down")
     changes: dict[str, Any] = {key: context.number(key, least=0) for key in numbers if context.has(key)}
     if context.has("tags"):
         changes["tags"] = context.pairs("tags")
-    return _shown(context, resources.put(context.store(), kind, found.name, {**found.spec, **changes}), kind)  # type: ignore[arg-type]
+    changed = resources.change(context.store(), kind, context.text("name"), lambda spec: {**spec, **changes})  # type: ignore[arg-type]
+    return _shown(context, changed, kind)
 
 
 def _delete(context: Context, kind: str) -> None:

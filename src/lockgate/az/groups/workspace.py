@@ -54,19 +54,23 @@ def _find(context: Context, kind: str) -> Place:
 
 
 def _update(context: Context, kind: str) -> Any:
-    place = _find(context, kind)
-    changes = {key: context.text(key) for key in ("description", "display_name", "public_network_access") if context.has(key)}
+    given = {key: context.text(key) for key in ("description", "display_name", "public_network_access") if context.has(key)}
+    tags: dict[str, str] = {}
     for key, value in context.pairs("set").items():
         if key not in ("description", "display_name", "public_network_access") and not (key.startswith("tags.") and key[5:]):
             raise ArgumentError(f"--set {key}: allowed here: description, display_name, public_network_access, tags.NAME")
         if key.startswith("tags."):
-            changes["tags"] = {**place.spec.get("tags", {}), **changes.get("tags", {}), key[5:]: value}  # type: ignore[dict-item, assignment]
+            tags[key[5:]] = value
         else:
-            changes[key] = value
-    access = str(changes.get("public_network_access", "Enabled"))
+            given[key] = value
+    access = given.get("public_network_access", "Enabled")
     if access.lower() not in ("enabled", "disabled"):
         raise ArgumentError(f"public_network_access: found '{access}'; allowed: Enabled, Disabled")
-    return _shown(context.cloud.create_place(kind, place.name, place.group, {**place.spec, **changes}))
+
+    def change(spec: dict[str, Any]) -> dict[str, Any]:
+        return {**spec, **given, **({"tags": {**(spec.get("tags") or {}), **tags}} if tags else {})}
+
+    return _shown(context.cloud.change_place(_find(context, kind), change))
 
 
 def _delete(context: Context, kind: str) -> None:
