@@ -1,4 +1,4 @@
-"""Writes the conda files of data-science/environment with the versions of requirements/run.txt.
+"""Writes the conda files and the serving image's requirements of data-science/environment with the versions of requirements/run.txt.
 
 python tools/write_conda_files.py [--check]
 """
@@ -19,7 +19,10 @@ FILES = {
          "polars", "pyyaml", "scikit-learn", "skops", "xgboost-cpu"],
         ["azureml-mlflow==1.62.0.post6"],
     ),
+    "batch-conda.yml": ("lockgate-batch", ["narwhals", "numpy", "onnxruntime", "polars"], ["azureml-core==1.62.0.post6", "azureml-dataset-runtime[fuse]==1.62.0"]),
 }  # fmt: skip
+SERVING = ("click", "flatbuffers", "h11", "httptools", "numpy", "onnxruntime", "packaging", "protobuf", "uvicorn", "uvloop")
+"""All that is in the serving image, with what it needs itself."""
 
 
 def locked() -> dict[str, str]:
@@ -39,13 +42,18 @@ def render(name: str, packages: list[str], azure: list[str], versions: dict[str,
     return f"{HEAD}name: {name}\nchannels: [conda-forge]\ndependencies:\n  - python={PYTHON}\n  - pip\n  - pip:\n{pips}\n"
 
 
+def serving(versions: dict[str, str]) -> str:
+    """The serving image's requirements."""
+    return HEAD + "".join(f"{package}=={versions[package]}\n" for package in SERVING)
+
+
 def main() -> None:
     """Write the files, or with --check say which differ and exit with 1."""
     versions = locked()
     differing = []
-    for file, (name, packages, azure) in FILES.items():
+    texts = {file: render(name, packages, azure, versions) for file, (name, packages, azure) in FILES.items()}
+    for file, text in {**texts, "serve/requirements.txt": serving(versions)}.items():
         path = ROOT / "data-science" / "environment" / file
-        text = render(name, packages, azure, versions)
         if "--check" in sys.argv:
             if not path.exists() or path.read_text() != text:
                 differing.append(file)

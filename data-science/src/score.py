@@ -11,7 +11,7 @@ from typing import Any
 from tabular.errors import RequestError
 from tabular.scoring import Scorer, find_package
 
-__all__ = ["RequestError", "init", "run"]
+__all__ = ["RequestError", "init", "openapi", "run"]
 
 _scorer: Scorer | None = None
 
@@ -38,3 +38,16 @@ def run(raw: str | bytes) -> dict[str, Any]:
     if _scorer is None:
         raise RuntimeError("call init() first")
     return _scorer.score(raw)
+
+
+def openapi() -> dict[str, Any]:
+    """The API of this model as an OpenAPI document, made from its contract.
+
+    Raises:
+        RuntimeError: init() was not called.
+    """
+    if _scorer is None:
+        raise RuntimeError("call init() first")
+    from tabular.openapi import document
+
+    return document(_scorer.contract)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,20 +17,38 @@ CASES = Path(__file__).parents[1] / "cases" / "azureml"
 MISTAKEN = sorted(path.stem for path in (CASES / "err").glob("*.yml"))
 RIGHT = sorted(path.stem for path in (CASES / "ok").glob("*.yml"))
 ONLY_IN_AZURE = {
-    "data-without-version",
+    "automl-featurization-auto",
+    "automl-keys-only-of-azure",
+    "automl-metric-not-optimised-here",
+    "automl-task-not-trained-here",
+    "automl-training-only-of-azure",
+    "automl-without-featurization",
+    "command-job-with-distribution",
+    "component-of-type-sweep",
     "distribution",
     "instance-count-2",
     "job-of-another-type",
-    "node-of-type-automl",
-    "node-of-type-parallel",
-    "node-of-type-pipeline",
+    "job-of-type-spark",
+    "node-of-type-data-transfer",
+    "node-of-type-import",
     "node-of-type-spark",
     "node-of-type-sweep",
-    "pipeline-output",
+    "parallel-distribution",
+    "parallel-node-changes-its-component",
+    "parallel-rows-of-an-mltable",
+    "parallel-task-only-of-azure",
+    "remote-component-of-registry",
     "remote-component",
     "remote-path",
+    "saved-output-on-the-web",
 }
-MATTERS = {"cycle": 1, "several-mistakes": 1, "mistakes-in-component": 1, "mistake-beside-unsupported": 1, "node-of-type-automl": 3}
+MATTERS = {
+    "cycle": 1,
+    "several-mistakes": 1,
+    "mistakes-in-component": 1,
+    "mistake-beside-unsupported": 1,
+    "automl-task-not-trained-here": 3,
+}
 
 
 def check(folder: Path, *names: str) -> subprocess.CompletedProcess[str]:
@@ -88,6 +107,37 @@ def test_run_of_a_mistaken_file_starts_nothing_and_makes_no_state(tmp_path):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == file.with_suffix(".txt").read_text(encoding="utf-8")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_registered_component_that_is_not_there_is_reported_with_those_that_are(tmp_path):
+    file = CASES / "err" / "remote-component.yml"
+    done = subprocess.run(
+        [sys.executable, "-m", "lockgate", "run", str(file), "--root", str(tmp_path)],
+        cwd=CASES / "err",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "remote-component.yml:5:16: component: workspace 'dev' has no component step:1; it has: none yet\n"
+        "        component: azureml:step:1\n"
+        "                   ^\n"
+    )
+
+
+def test_an_automl_node_without_a_project_above_it_is_refused(tmp_path):
+    shutil.copytree(CASES / "ok" / "parts", tmp_path / "parts")
+    shutil.copyfile(CASES / "ok" / "automl-node.yml", tmp_path / "job.yml")
+    with pytest.raises(UnsupportedError) as caught:
+        load_job(tmp_path / "job.yml", root=tmp_path)
+    assert str(caught.value) == (
+        "job.yml:4:5: jobs.train: the desk runs an AutoML node by data-science/src/train.py,"
+        " and neither this file's folder nor one above it has one\n"
+        "        type: automl\n"
+        "        ^"
+    )
 
 
 def test_a_missing_job_file_is_said_in_one_line(tmp_path):

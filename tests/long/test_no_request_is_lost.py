@@ -32,7 +32,12 @@ request_settings: {{max_concurrent_requests_per_instance: 8}}
 
 def az(folder: Path, *words: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "lockgate.az", *words], cwd=folder, env={**os.environ, "LOCKGATE_ROOT": str(folder)}, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "lockgate.az", *words],
+        cwd=folder,
+        env={**os.environ, "LOCKGATE_ROOT": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -92,7 +97,9 @@ async def ask_all(folder: Path) -> tuple[Counter[int], list[dict[str, str]]]:
             if step == 10:
                 os.kill(processes["green"], signal.SIGKILL)
             share = (10, 90, 0, 50)[step % 4]
-            await asyncio.to_thread(az, folder, "ml", "online-endpoint", "update", "-n", "ep1", "--traffic", f"blue={100 - share} green={share}")
+            await asyncio.to_thread(
+                az, folder, "ml", "online-endpoint", "update", "-n", "ep1", "--traffic", f"blue={100 - share} green={share}"
+            )
 
     await asyncio.gather(disturb(), *(caller() for _ in range(CALLERS)))
     return statuses, lost

@@ -22,7 +22,7 @@ JOB = """\
       one:
         type: command
         command: echo ${{inputs.word}} > ${{outputs.made}}/word.txt; sleep ${{inputs.seconds}}; exit 0
-        environment: azureml:any:1
+        environment: {image: minimal}
         inputs: {word: "${{parent.inputs.word}}", seconds: "${{parent.inputs.seconds}}"}
         outputs: {made: {type: uri_folder}}
     """
@@ -115,7 +115,7 @@ def test_a_registered_table_is_an_input(desk):
           one:
             type: command
             command: cp ${{inputs.table}} ${{outputs.copy}}
-            environment: azureml:any:1
+            environment: {image: minimal}
             inputs: {table: {type: uri_file, path: "azureml:flights:1"}}
             outputs: {copy: {type: uri_file}}
         """)  # fmt: skip
@@ -159,7 +159,7 @@ COMMAND = """\
     description: a command without a pipeline
     tags: {team: blue}
     command: echo "${{inputs.word}} $AZUREML_RUN_ID" > ${{outputs.made}}/word.txt
-    environment: azureml:any:1
+    environment: {image: minimal}
     inputs: {word: hello}
     outputs: {made: {type: uri_folder}}
     """
@@ -198,7 +198,7 @@ def test_a_command_that_is_run_again_is_run_anew(desk):
     ("change", "code", "message"),
     [
         (("inputs: {word: hello}", "inputs: {word: '${{parent.inputs.word}}'}"), 1, "command.yml:9:16: inputs.word: found"),
-        (("environment: azureml:any:1", "limits: {timeout: 9}"), 1, "command.yml:1:1: environment: found nothing"),
+        (("environment: {image: minimal}", "limits: {timeout: 9}"), 1, "command.yml:1:1: environment: found nothing"),
         (("type: command", "type: command\n    component: a.yml"), 1, "command.yml:2:1: unknown key 'component' of a command job"),
         (("tags: {team: blue}", "tags: {team: [blue]}"), 1, "command.yml:6:14: tags.team: found a list; allowed: a text"),
         (("tags: {team: blue}", "distribution: {type: pytorch}"), 1, "command.yml:6:1: key 'distribution' of a command job is not supported"),
@@ -336,3 +336,9 @@ def test_where_a_job_is_saved_is_looked_at_before_it_begins(desk):
     assert desk.get("ml", "job", "list") == []
     desk.get("ml", "job", "create", "-f", "job.yml", "-n", "s", "--save-as", "such.yml", "--stream")
     assert "name: s" in (desk.folder / "such.yml").read_text()
+
+
+def test_an_environment_that_is_not_registered_is_refused_as_in_azure(cloud):
+    cloud.write("job.yml", "type: command\ncommand: 'true'\nenvironment: azureml:none:1\n")
+    assert "workspace 'dev1' has no environment none:1" in cloud.refused(1, "ml", "job", "create", "--file", "job.yml")
+    assert cloud.get("ml", "job", "list") == []

@@ -1,0 +1,1 @@
+uniq -c "$1" | sed 's/^ *//' > "$2/counted.txt"

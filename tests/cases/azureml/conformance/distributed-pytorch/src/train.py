@@ -1,0 +1,1 @@
+"""Would train on two machines."""

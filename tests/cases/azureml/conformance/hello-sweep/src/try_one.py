@@ -1,0 +1,1 @@
+"""Would log a metric."""

@@ -1,0 +1,1 @@
+"""Would train a model for every store and brand."""

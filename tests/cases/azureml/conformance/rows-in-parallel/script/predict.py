@@ -1,0 +1,1 @@
+"""Would get the rows as a data frame."""

@@ -1,0 +1,1 @@
+grep -hv -e -1 "$2"/*.csv | sort -n > "$1/trips.csv"
