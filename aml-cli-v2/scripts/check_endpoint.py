@@ -2,6 +2,7 @@
 
     check_endpoint.py smoke --uri URI --model FOLDER [--deployment NAME]      answers equal those that the native model stored
     check_endpoint.py load  --uri URI --model FOLDER --seconds S --workers N --min-answers A --max-errors E --max-p95-ms M [--deployment NAME]
+    check_endpoint.py compare --uri URI --model FOLDER --answers-of-batch FOLDER --rows CSV      online and batch answers are equal, row by row
 
 The key or token is read from ENDPOINT_KEY. The exit code is 0 only if everything held; every check is one line with its figure.
 """
@@ -9,6 +10,7 @@ The key or token is read from ENDPOINT_KEY. The exit code is 0 only if everythin
 from __future__ import annotations
 
 import argparse
+import csv
 import http.client
 import json
 import math
@@ -103,6 +105,47 @@ def differences(got: dict, expected: dict) -> str:
     return ""
 
 
+def typed(text: str, column: dict) -> object:
+    """A value of a CSV as a request has it, by the model's contract."""
+    if text in ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"):
+        return None
+    if column["type"] == "number":
+        return float(text)
+    if column["type"] == "integer":
+        return int(float(text))
+    return text
+
+
+def compare(args: argparse.Namespace) -> bool:
+    """Whether the endpoint answers each row of a file as the batch run did."""
+    contract = json.loads(next(args.model.rglob("contract.json")).read_text())
+    scale = json.loads(next(args.model.rglob("expected.json")).read_text()).get("scale", 1.0)
+    request, _ = examples(args.model)
+    columns = {column["name"]: column for column in contract["columns"] if column["name"] in request["input_data"][0]}
+    lines = [json.loads(line) for path in sorted(args.answers_of_batch.rglob("*.jsonl")) for line in path.read_text().splitlines()]
+    answers = {line["row"]: line["prediction"] for line in lines if "prediction" in line}
+    with args.rows.open(newline="", encoding="utf-8-sig") as stream:
+        rows = list(csv.DictReader(stream))
+    caller = Caller(args.uri, args.deployment)
+    compared, wrong = 0, []
+    numbers = sorted(answers)
+    for start in range(0, len(numbers), 200):
+        chosen = numbers[start : start + 200]
+        body = {"input_data": [{name: typed(rows[n][name], column) for name, column in columns.items()} for n in chosen]}
+        status, text, _ = caller.ask(json.dumps(body).encode())
+        if status != 200:
+            print(f"FAILED  rows {chosen[0]} to {chosen[-1]}: {status} {text[:300].decode(errors='replace')}")
+            return False
+        for number, have in zip(chosen, json.loads(text)["predictions"]):
+            compared += 1
+            want = answers[number]
+            if want != have if isinstance(want, str) else abs(want - have) > TOLERANCE * scale:
+                wrong.append(f"row {number}: {have} online, {want} in the batch")
+    caller.close()
+    print(f"{'FAILED' if wrong or not compared else 'passed'}  batch: {compared} rows compared with online answers, {len(wrong)} differ{': ' + wrong[0] if wrong else ''}")
+    return bool(compared) and not wrong
+
+
 def drive(args: argparse.Namespace) -> dict[str, list[float]]:
     """Send the examples for some time, or until there are enough answers; status → seconds of each answer.
 
@@ -163,7 +206,7 @@ def judge(found: dict[str, list[float]], args: argparse.Namespace) -> bool:
 def main() -> None:
     """Run one kind of check."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=("smoke", "load"))
+    parser.add_argument("kind", choices=("smoke", "load", "compare"))
     parser.add_argument("--uri", required=True)
     parser.add_argument("--model", type=Path, required=True, help="a downloaded model")
     parser.add_argument("--deployment", default="", help="which deployment is asked; default: as traffic goes")
@@ -174,10 +217,12 @@ def main() -> None:
     parser.add_argument("--min-answers", type=int, default=1)
     parser.add_argument("--max-errors", type=float, default=0.0, help="share of requests, 0 to 1")
     parser.add_argument("--max-p95-ms", type=float, default=0.0, help="0: not judged")
+    parser.add_argument("--answers-of-batch", type=Path, help="folder with the lines that a batch run wrote")
+    parser.add_argument("--rows", type=Path, help="the CSV that it scored")
     args = parser.parse_args()
     if not os.environ.get("ENDPOINT_KEY"):
         sys.exit("ENDPOINT_KEY is not set; it holds the endpoint's key or token")
-    held = smoke(args) if args.kind == "smoke" else judge(drive(args), args)
+    held = {"smoke": smoke, "compare": compare, "load": lambda given: judge(drive(given), given)}[args.kind](args)
     sys.exit(0 if held else 1)
 
 

@@ -267,7 +267,12 @@ class _Planner:
         if not found:
             text = f"environment: port {port} of inference_config stands in neither CMD nor ENV of {name}, so that the desk can't give the process another one"
             raise UnsupportedError([node.mistake(f"{text}; name it there", unsupported=True)])
-        return [pattern.sub(PORT, word) for word in command], {key: pattern.sub(PORT, value) for key, value in variables.items()}
+
+        def ours(text: str) -> str:
+            # In a container 0.0.0.0 is the container's network; here it would be everybody's.
+            return pattern.sub(PORT, text).replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - is taken away
+
+        return [ours(word) for word in command], {key: ours(value) for key, value in variables.items()}
 
     def _workdir(self, image: dockerfile.Image, built: Path, app: Path | None) -> Path:
         """WORKDIR, and what COPY puts into the container, below the deployment's folder."""
