@@ -1,0 +1,1 @@
+sed 's/^/line: /' "$1" > "$2/lines.txt"
