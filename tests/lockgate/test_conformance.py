@@ -33,12 +33,18 @@ LONG = {
     "1c-components-in-place",
     "2a-component",
     "2b-component-with-input-and-output",
+    "2c-component-with-optional-input",
     "3a-pipeline",
+    "3b-pipeline-with-data",
+    "5-environments",
     "hello-iris-file",
+    "hello-iris-folder",
     "hello-iris-literal",
     "hello-mlflow",
     "hello-model-as-input",
     "hello-pipeline",
+    "hello-pipeline-settings",
+    "hello-world-output-data",
     "trip-prices",
 }
 """What others test too, or what takes long to import."""
@@ -91,7 +97,8 @@ def test_what_only_azure_runs_is_refused_by_name(desk, name):
 
 def test_a_job_is_kept_with_its_names_and_tags(desk):
     lay_out(desk, "hello-world-org")
-    desk.outcome()
+    outcome = desk.outcome()
+    assert log_of(outcome, "command") == "hello world\n"
     (row,) = desk.rows("SELECT * FROM jobs")
     assert (row["kind"], row["display_name"], row["experiment"]) == ("command", "hello-world-example", "hello-world-experiments")
     assert (json.loads(row["tags"]), json.loads(row["properties"])) == ({"hello": "world"}, {"asked_by": "nobody"})
@@ -102,6 +109,7 @@ def test_services_are_noted_and_not_opened(desk):
     lay_out(desk, "hello-interactive")
     done = desk.run()
     assert done.returncode == 0
+    assert "command  completed in" in done.stdout
     for line, name in ((7, "my_vs_code"), (10, "my_tensor_board"), (13, "my_jupyter_lab"), (15, "my_ssh")):
         assert f"note: job.yml:{line}:3: services.{name} of the job is not opened on the desk\n" in done.stdout
 
