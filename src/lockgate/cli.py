@@ -13,13 +13,14 @@ from lockgate import __version__
 from lockgate.errors import EXIT_INTERRUPTED, EXIT_STATE, LockgateError
 
 _COMMANDS: Final = {
-    "up": "train with this repository's job, and show verdict, figures and a scored request",
+    "up": "take the data through the whole delivery: train, test, release, and a production endpoint that answers",
     "run": "run an Azure Pipelines file, or an Azure ML pipeline job",
     "plan": "show what a run of an Azure Pipelines file would do, and why or why not",
     "expand": "print an Azure Pipelines file without templates and template expressions",
     "check": "find every mistake in Azure Pipelines and Azure ML files, and run nothing",
     "approve": "let a run go on that waits for an approval",
     "reject": "end a run that waits for an approval",
+    "status": "show how the delivery stands: models, deployments, traffic, last runs, waiting approvals",
     "down": "end all that goes on after a command: runs, jobs, endpoints",
     "ui": "open MLflow's pages on the store that jobs write to",
     "az": "the desk's Azure CLI: `lockgate az ml model list -g GROUP -w WORKSPACE`",

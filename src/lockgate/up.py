@@ -45,7 +45,7 @@ def _summary(root: Path, store: Store, outcome: Outcome) -> int:
     metrics = json.loads((evaluation / "metrics.json").read_text())
     reused = f" ({len(outcome.reused)} of {len(outcome.outputs)} nodes reused)" if outcome.reused else ""
     print(f"\n{_headline(decision)} after {outcome.seconds:.1f} s{reused}\n")
-    print(_figures(metrics))
+    print(figures(metrics))
     print()
     for check in decision["checks"]:
         print(f"  {'✔' if check['passed'] else '✘'} {check['sentence']}")
@@ -65,7 +65,7 @@ def _headline(decision: dict[str, Any]) -> str:
     return "PASSED: the model is registered" if decision["passed"] else "REFUSED: the model is not registered"
 
 
-def _figures(metrics: dict[str, Any]) -> str:
+def figures(metrics: dict[str, Any]) -> str:
     """The models beside each other, aligned."""
     unit = metrics["unit"]
     columns = dict(metrics["candidates"])

@@ -110,7 +110,7 @@ def test_services_are_noted_and_not_opened(desk):
     done = desk.run()
     assert done.returncode == 0
     assert "command  completed in" in done.stdout
-    for line, name in ((7, "my_vs_code"), (10, "my_tensor_board"), (13, "my_jupyter_lab"), (15, "my_ssh")):
+    for line, name in ((6, "my_vs_code"), (9, "my_tensor_board"), (12, "my_jupyter_lab"), (14, "my_ssh")):
         assert f"note: job.yml:{line}:3: services.{name} of the job is not opened on the desk\n" in done.stdout
 
 

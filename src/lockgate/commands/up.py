@@ -1,41 +1,168 @@
-"""`lockgate up`."""
+"""`lockgate up`: the whole delivery on this machine, from raw data to a production endpoint that answers."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from lockgate.commands._shared import at_least_one, find_root
 from lockgate.errors import UsageError
 
+if TYPE_CHECKING:
+    from lockgate.agent.runs import RunFolder
+
+FIRST: Final = "dev-model-training"
+SECOND: Final = "stage-register-in-staging"
+LAST: Final = "prod-batch-endpoint"
+_SAME: Final = ("model", "version", "sha256", "environment_version", "batch_environment_version")
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    parser.add_argument("--seconds", type=int, metavar="S", help="time that the search may take (default: 30)")
+    parser.add_argument("--automl", choices=("own", "azure"), default="own", help="whose AutoML job is run (default: own)")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="change a value of the job; repeatable"
+        "--ask", action="store_true", help="wait for `lockgate approve` where production asks, and approve nothing by itself"
     )
-    parser.add_argument(
-        "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="nodes at once (default: the cores of this machine)"
-    )
+    parser.add_argument("--plain", action="store_true", help="lines instead of a live tree")
+    parser.add_argument("--logs", action="store_true", help="show what the steps print")
     parser.add_argument(
         "--endpoints", action="store_true", help="bring back the endpoints that were there, after `down` or a restart, and nothing else"
     )
-    parser.add_argument("--plain", action="store_true", help="lines instead of a live tree")
+    alone = parser.add_argument_group("training alone")
+    alone.add_argument("--train", action="store_true", help="run the training job and nothing that follows")
+    alone.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="change a value of the job; repeatable"
+    )
+    alone.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="nodes at once (default: the cores of this machine)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, and show what came of it."""
-    from lockgate.interrupts import Interrupts
-    from lockgate.up import TRAINING, up
-
+    """Deliver, and show what came of it."""
     if args.endpoints:
         return _endpoints()
-    interrupts = Interrupts()
+    from lockgate.up import TRAINING
+
     root = next((f for f in (Path.cwd(), *Path.cwd().parents) if (f / TRAINING).exists()), None)
     if root is None:
         raise UsageError(f"up: found no {TRAINING} here or above; go into a Lockgate repository")
-    return up(root, args.overrides, parallel=at_least_one(args.jobs), plain=args.plain, interrupts=interrupts)
+    if args.train:
+        from lockgate.interrupts import Interrupts
+        from lockgate.up import up
+
+        return up(root, args.overrides, parallel=at_least_one(args.jobs), plain=args.plain, interrupts=Interrupts())
+    if args.overrides:
+        raise UsageError("--set is for --train; the delivery takes --seconds and --automl")
+    if args.seconds is not None and not 1 <= args.seconds <= 86_400:
+        raise UsageError(f"--seconds {args.seconds}: allowed: 1 to 86400")
+    return _deliver(args, root)
+
+
+def _deliver(args: argparse.Namespace, root: Path) -> int:
+    from lockgate import delivery
+    from lockgate.agent.runs import Runs
+
+    begin = time.monotonic()
+    for what in delivery.prepare(root):
+        print(f"made     {what}")
+    parameters = ["-p", f"automl={args.automl}", *(["-p", f"searchSeconds={args.seconds}"] if args.seconds else [])]
+    code = _run(args, root, FIRST, "--no-follow", *parameters)
+    runs = Runs(root)
+    trained = runs.of_pipeline(FIRST)[-1]
+    if code:
+        return code
+    release = delivery.release_of(trained.path)
+    if not release:
+        print(f"\nREFUSED: nothing is released, and what production has stays; report: {_report(trained, root)}")
+        return 1
+    before = _delivered(runs)
+    if before is not None and all(before[1].get(key) == release.get(key) for key in _SAME):
+        print(f"unchanged: {release['model']}:{release['version']} went all the way in run {before[0].id}; nothing is deployed again")
+    elif trained.record.get("sourceBranch") == "refs/heads/main":
+        code = _run(args, root, SECOND, "--resource", f"upstream={trained.id}")
+    else:
+        print(f"{trained.record.get('sourceBranch')} is not refs/heads/main: the release stops after dev, as in Azure DevOps")
+    _say(root, trained, release, time.monotonic() - begin)
+    return code
+
+
+def _run(args: argparse.Namespace, root: Path, pipeline: str, *words: str) -> int:
+    """Run a pipeline, and those that it starts, as `lockgate run` does."""
+    from lockgate.commands import run as command
+
+    parser = argparse.ArgumentParser()
+    command.add(parser)
+    own = [*(["--plain"] if args.plain else []), *(["--logs"] if args.logs else []), *([] if args.ask else ["--yes"])]
+    return command.run(parser.parse_args([str(root / "mlops-pipelines" / f"{pipeline}.yml"), *own, *words]))
+
+
+def _delivered(runs: Any) -> tuple[RunFolder, dict[str, Any]] | None:
+    """The last run that went all the way, and its release."""
+    from lockgate.delivery import release_of
+
+    found = [run for run in runs.of_pipeline(LAST) if run.record.get("result") == "Succeeded"]
+    return (found[-1], release_of(found[-1].path)) if found else None
+
+
+def _report(run: RunFolder, root: Path) -> str:
+    path = run.path / "artifacts" / "report" / "report.html"
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)
+
+
+def _say(root: Path, trained: RunFolder, release: dict[str, Any], seconds: float) -> None:
+    """Verdict, figures, versions, the address with an answer, and how to stop."""
+    import json
+
+    from lockgate import delivery
+    from lockgate.up import figures
+
+    metrics = trained.path / "artifacts" / "report" / "metrics.json"
+    print(f"\n{release['summary']}  ({seconds:.1f} s)\n")
+    if metrics.exists():
+        print(figures(json.loads(metrics.read_text(encoding="utf-8"))))
+        print()
+    for place in delivery.places(root):
+        print(f"{place.name:<8} {delivery.newest(root, place) or 'no model yet'}")
+        rows = delivery.deployments(root, place)
+        if rows:
+            print(delivery.table(rows, ("endpoint", "deployment", "model", "traffic", "state"), "         "))
+    print(f"\nreport   {_report(trained, root)}")
+    place = next((one for one in delivery.places(root) if one.name == "prod"), None)
+    live = [row for row in delivery.deployments(root, place) if row["uri"] and row["traffic"] == "100 %"] if place else []
+    if place is not None and live:
+        print(_answered(root, live[0]["uri"], delivery.key_of(root, place)))
+    print(
+        "status   lockgate status       stop: lockgate down       back to the release before: lockgate run mlops-pipelines/rollback-online-endpoint.yml"
+    )
+
+
+def _answered(root: Path, uri: str, key: str) -> str:
+    """A line to try it with, and what that answers now."""
+    import http.client
+    import urllib.parse
+
+    request = root / "data-science" / "data" / "request.json"
+    target = urllib.parse.urlsplit(uri)
+    line = f"curl {uri} -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d @{request.relative_to(root)}"
+    if not request.exists():
+        return f"try      {line}  (put a few rows into {request.relative_to(root)} first)"
+    connection = http.client.HTTPConnection(target.netloc, timeout=30)
+    try:
+        connection.request(
+            "POST", target.path, request.read_bytes(), {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        )
+        answer = connection.getresponse()
+        text = answer.read().decode("utf-8", "replace")
+    except OSError as error:
+        return f"try      {line}\nanswer   none: {error}"
+    finally:
+        connection.close()
+    return f"try      {line}\nanswer   {answer.status} {text[:400]}"
 
 
 def _endpoints() -> int:

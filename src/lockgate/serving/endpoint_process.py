@@ -24,7 +24,7 @@ from lockgate.workspace.endpoints import Deployment, Endpoint
 from lockgate.workspace.errors import MissingError
 from lockgate.workspace.store import Store
 
-_LOOK: Final = 0.03
+_LOOK: Final = 0.05
 """Seconds between two looks at whether the workspace has changed; a look takes microseconds."""
 _DRAIN: Final = 30.0
 """Seconds for requests under way when a deployment goes."""

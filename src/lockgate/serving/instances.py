@@ -30,6 +30,8 @@ _BACK_OFF: Final = 0.2
 _LONGEST_BACK_OFF: Final = 30.0
 _PROBE: Final = 0.05
 """Seconds between two looks at a process that is starting: sooner than a probe's period, as waiting longer proves nothing."""
+_LOOK: Final = 0.1
+"""Seconds between two looks at a process that is ready; a request that can't reach it makes one at once."""
 _GRACE: Final = 5.0
 _LOG_LIMIT: Final = 50_000_000
 _LINES: Final = 12
@@ -223,7 +225,7 @@ class Group:
                 failures = 0 if await probe_once(instance.port, probe["path"], probe["timeout"]) else failures + 1
                 if failures >= probe["failure_threshold"]:
                     return f"did not answer its liveness probe {failures} times"
-            await asyncio.sleep(_PROBE)
+            await asyncio.sleep(_LOOK)
         return _ended(process.returncode)
 
     async def _end(self, process: subprocess.Popen[bytes]) -> None:
