@@ -142,7 +142,9 @@ def compare(args: argparse.Namespace) -> bool:
             if want != have if isinstance(want, str) else abs(want - have) > TOLERANCE * scale:
                 wrong.append(f"row {number}: {have} online, {want} in the batch")
     caller.close()
-    print(f"{'FAILED' if wrong or not compared else 'passed'}  batch: {compared} rows compared with online answers, {len(wrong)} differ{': ' + wrong[0] if wrong else ''}")
+    print(
+        f"{'FAILED' if wrong or not compared else 'passed'}  batch: {compared} rows compared with online answers, {len(wrong)} differ{': ' + wrong[0] if wrong else ''}"
+    )
     return bool(compared) and not wrong
 
 

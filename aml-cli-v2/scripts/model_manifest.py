@@ -36,7 +36,9 @@ def main() -> None:
     listed: dict[str, str] = json.loads(manifests[0].read_text())["files"]
     there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {"manifest.json"}
     for name in sorted(there ^ listed.keys()):
-        sys.exit(f"{name}: {'is not in the manifest' if name in there else 'is in the manifest and not there'}; this is not the model that was registered")
+        sys.exit(
+            f"{name}: {'is not in the manifest' if name in there else 'is in the manifest and not there'}; this is not the model that was registered"
+        )
     for name, expected in listed.items():
         if sha256(folder / name) != expected:
             sys.exit(f"{name}: has other bytes than the manifest lists; this is not the model that was registered")

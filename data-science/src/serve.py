@@ -94,7 +94,11 @@ class Application:
         if method == "OPTIONS":
             return 200, [(b"allow", b"OPTIONS, POST")], b""
         if self._pending >= self._concurrency:
-            return 429, [_JSON, (b"retry-after", b"1")], _error("TooManyRequests", f"more than {self._concurrency} requests at once; send this one again later")
+            return (
+                429,
+                [_JSON, (b"retry-after", b"1")],
+                _error("TooManyRequests", f"more than {self._concurrency} requests at once; send this one again later"),
+            )
         self._pending += 1
         try:
             body = await self._body(headers, receive)

@@ -102,7 +102,7 @@ def deployments(root: Path, place: Place) -> list[dict[str, Any]]:
         return found
     store = store_of(root, place)
     for kind in ("online", "batch"):
-        for endpoint in endpoints.all_endpoints(store, kind):  # type: ignore[arg-type]
+        for endpoint in endpoints.all_endpoints(store, kind):
             running = kind == "batch" or endpoints.process_of(store, endpoint.name) is not None
             for one in endpoints.deployments_of(store, endpoint):
                 default = (endpoint.spec.get("defaults") or {}).get("deployment_name")
@@ -164,4 +164,5 @@ def table(rows: list[dict[str, Any]], columns: tuple[str, ...], indent: str = " 
 def release_of(folder: Path) -> dict[str, Any]:
     """The release that a run handed on; empty if it handed on none."""
     path = folder / "artifacts" / "release" / "release.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found

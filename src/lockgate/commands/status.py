@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from lockgate.commands._shared import find_root
+
+if TYPE_CHECKING:
+    from lockgate.agent.runs import Runs
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -23,13 +27,13 @@ def run(args: argparse.Namespace) -> int:
 
     root = args.root or find_root(Path.cwd())
     runs = Runs(root)
-    lanes = []
+    lanes: list[dict[str, Any]] = []
     for place in delivery.places(root):
-        pipelines = {}
+        pipelines: dict[str, dict[str, Any]] = {}
         for folder in runs.all():
             name = str(folder.record.get("pipeline", ""))
-            lane = {"dev": "dev", "stage": "stage", "prod": "prod", "rollback": "prod"}.get(name.partition("-")[0])
-            if lane == place.name:
+            belongs = {"dev": "dev", "stage": "stage", "prod": "prod", "rollback": "prod"}.get(name.partition("-")[0])
+            if belongs == place.name:
                 result = "running" if folder.is_held() else str(folder.record.get("result") or "broken off")
                 pipelines[name] = {
                     "pipeline": name, "run": folder.id, "result": result, "seconds": f"{folder.record.get('seconds') or 0:.1f}",
@@ -67,11 +71,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _waiting(runs: object) -> list[str]:
+def _waiting(runs: Runs) -> list[str]:
     from lockgate.agent.approvals import waiting
 
-    return [
-        f"run {folder.id} ({folder.record.get('pipeline')}) waits for an approval: lockgate approve {folder.id}"
-        for folder in runs.all()
-        if folder.is_held() and waiting(folder)
-    ]  # type: ignore[attr-defined]
+    held = [folder for folder in runs.all() if folder.is_held() and waiting(folder)]
+    return [f"run {folder.id} ({folder.record.get('pipeline')}) waits for an approval: lockgate approve {folder.id}" for folder in held]

@@ -132,10 +132,10 @@ def _say(root: Path, trained: RunFolder, release: dict[str, Any], seconds: float
         if rows:
             print(delivery.table(rows, ("endpoint", "deployment", "model", "traffic", "state"), "         "))
     print(f"\nreport   {_report(trained, root)}")
-    place = next((one for one in delivery.places(root) if one.name == "prod"), None)
-    live = [row for row in delivery.deployments(root, place) if row["uri"] and row["traffic"] == "100 %"] if place else []
-    if place is not None and live:
-        print(_answered(root, live[0]["uri"], delivery.key_of(root, place)))
+    prod = next((one for one in delivery.places(root) if one.name == "prod"), None)
+    live = [row for row in delivery.deployments(root, prod) if row["uri"] and row["traffic"] == "100 %"] if prod else []
+    if prod is not None and live:
+        print(_answered(root, live[0]["uri"], delivery.key_of(root, prod)))
     print(
         "status   lockgate status       stop: lockgate down       back to the release before: lockgate run mlops-pipelines/rollback-online-endpoint.yml"
     )

@@ -57,7 +57,7 @@ def write_job(
         changed: settings that this invocation changes.
     """
     settings = {**settings_of(spec), **changed}
-    append = str(settings["output_action"]).lower() == "append_row"
+    append = str(settings["output_action"]).lower().replace("_", "") == "appendrow"
     variables = {key: str(value) for key, value in settings["environment_variables"].items()}
     if launch["model"]:
         variables["AZUREML_MODEL_DIR"] = launch["model"]

@@ -134,6 +134,7 @@ class ComponentReader(Reader):
             self.keys(node, _PARALLEL_KEYS, "a parallel component")
         else:
             self.keys(node, _KEYS, "a command component", refused=("distribution",))
+        self.mapping(node, "tags")
         inputs, outputs = self.ports(node, "inputs"), self.ports(node, "outputs")
         for name in sorted(inputs.keys() & outputs.keys()):
             section = node.get("outputs")

@@ -35,6 +35,9 @@ class _Packer:
         self._code(node, plain)
         task = node.get("task")
         if task is not None and task.is_mapping:
+            if task.get("code") is None:
+                # Then the script lies beside the file.
+                task.value["code"] = Node(".", ".", task.place, task.source)
             self._code(task, plain["task"])
             self._environment(task, plain["task"])
         self._environment(node, plain)

@@ -10,6 +10,7 @@ from lockgate.errors import StateError
 from lockgate.execution.specification import DATA_ASSETS, Saved
 from lockgate.workspace import assets
 from lockgate.workspace.locate import datastore_folder
+from lockgate.workspace.references import within
 from lockgate.workspace.store import Store
 
 
@@ -24,10 +25,7 @@ def save(store: Store, saved: Saved, path: Path, job: str) -> list[str]:
     """
     done: list[str] = []
     if saved.path is not None:
-        base = datastore_folder(store, saved.path.name)
-        target = Path(os.path.normpath(base / saved.path.path.replace("${{name}}", job)))
-        if not target.is_relative_to(base) or target == base:
-            raise StateError(f"{saved.node.place}: path {saved.path.path!r}: allowed: a path within the datastore")
+        target = within(datastore_folder(store, saved.path.name), saved.path.path.replace("${{name}}", job))
         _copy(path, target)
         done.append(f"output kept at azureml://datastores/{saved.path.name}/paths/{saved.path.path}")
     if saved.name:
@@ -38,14 +36,17 @@ def save(store: Store, saved: Saved, path: Path, job: str) -> list[str]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Half a copy is never seen in the place of a whole one."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    """Write files into a datastore as Azure does: those of the same name are replaced, others stay. Half a file is never seen."""
+    if (source.is_dir() and target.is_file()) or (source.is_file() and target.is_dir()):
+        raise StateError(
+            f"{target.name}: there is a {'file' if target.is_file() else 'folder'} of that name in the datastore; name another path"
+        )
+    files = [path for path in source.rglob("*") if path.is_file()] if source.is_dir() else [source]
     if source.is_dir():
-        shutil.rmtree(beside, ignore_errors=True)
-        shutil.copytree(source, beside)
-        if target.is_dir():
-            shutil.rmtree(target)
-    else:
-        shutil.copy2(source, beside)
-    beside.replace(target)
+        target.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        goal = target / file.relative_to(source) if source.is_dir() else target
+        goal.parent.mkdir(parents=True, exist_ok=True)
+        beside = goal.with_name(f".{goal.name}.{os.getpid()}")
+        shutil.copy2(file, beside)
+        beside.replace(goal)

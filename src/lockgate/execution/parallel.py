@@ -254,12 +254,10 @@ class Driver:
 
 
 def list_input(path: Path) -> list[str]:
-    """The files of a folder, hidden ones left out, in order; or the one file."""
+    """The files of a folder, hidden ones (.NAME) left out, in order; or the one file."""
     if path.is_file():
         return [str(path)]
-    found = [
-        file for file in path.rglob("*") if file.is_file() and not any(part.startswith((".", "_")) for part in file.relative_to(path).parts)
-    ]
+    found = [file for file in path.rglob("*") if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)]
     return [str(file) for file in sorted(found)]
 
 

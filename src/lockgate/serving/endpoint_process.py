@@ -29,6 +29,8 @@ _LOOK: Final = 0.05
 _DRAIN: Final = 30.0
 """Seconds for requests under way when a deployment goes."""
 _PATIENCE: Final = 30.0
+_FIRST: Final = 10.0
+"""Seconds that deployments have to become ready before the process says that it listens."""
 _COUNTS_EVERY: Final = 0.2
 _KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "USER", "LOGNAME", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE")
 
@@ -49,6 +51,8 @@ def ensure(store: Store, name: str) -> None:
     deadline = time.monotonic() + _PATIENCE
     log = endpoints.folder(store, name) / "router.txt"
     process = None
+    if endpoints.find_endpoint(store, "online", name).spec.get("deleting"):
+        raise MissingError(f"(ResourceNotFound) online endpoint '{name}' is being deleted; delete it again if that was broken off")
     while True:
         listening = (endpoints.folder(store, name) / "listening.json").exists()
         if endpoints.process_of(store, name) is not None:
@@ -105,6 +109,9 @@ class EndpointProcess:
         seen = -1
         try:
             await self._look()
+            # What has traffic is to answer from the first request on; what hangs is not waited for.
+            if self._changes:
+                await asyncio.wait(self._changes.values(), timeout=_FIRST)
             listening = self._folder / f".listening.{os.getpid()}"
             listening.write_text(json.dumps({"process": os.getpid(), "port": self._port}), encoding="utf-8")
             listening.replace(self._folder / "listening.json")
@@ -198,7 +205,9 @@ class EndpointProcess:
         kept = self._folder / deployment.name / "good.json"
         plan = deployment.launch
         if deployment.state == "Failed" and kept.exists() and deployment.name not in self._groups:
-            plan = json.loads(kept.read_text(encoding="utf-8"))  # The last change failed; what was good before it goes on.
+            good = json.loads(kept.read_text(encoding="utf-8"))
+            # The last change failed: what was good before it goes on. Had it only died too often, it is tried anew.
+            plan = plan if good == plan else good
         group = self._group(deployment.name, Launch(plan), deployment.revision)
         try:
             why = await group.start()
@@ -255,14 +264,14 @@ class EndpointProcess:
         )
         self._apply()
         if old_group is not None and old_backend is not None:
-            await drain(old_backend, _DRAIN)
+            await drain(old_backend, max(_DRAIN, old_backend.timeout))
             await old_group.stop()
 
     async def _take_away(self, name: str) -> None:
         backend, group = self._backends.pop(name, None), self._groups.pop(name, None)
         self._apply()
         if backend is not None and group is not None:
-            await drain(backend, _DRAIN)
+            await drain(backend, max(_DRAIN, backend.timeout))
             await group.stop()
         collector = self._collectors.pop(name, None)
         if collector is not None:

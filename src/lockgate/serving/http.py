@@ -19,6 +19,8 @@ Headers = list[tuple[bytes, bytes]]
 _REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 _HEAD_LIMIT: Final = 64 * 1024
 """Bytes of a request's target and headers."""
+_LINGER: Final = 0.5
+"""Seconds in which a caller that was refused may go on sending."""
 HOP_BY_HOP: Final = frozenset(
     {b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"te", b"trailer", b"transfer-encoding", b"upgrade",
      b"content-length", b"expect"}
@@ -87,6 +89,7 @@ class ServerConnection(asyncio.Protocol):
         self._waiting: deque[Request] = deque()
         self.busy = False
         self.closing = False
+        self._refused = False
         self.gone: Callable[[], None] | None = None
         self._keep_alive = True
 
@@ -100,10 +103,13 @@ class ServerConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """A piece of a request."""
+        if self._refused:
+            return  # Read to its end and thrown away, so that the caller reads the answer and no reset.
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._refuse(400, b"upgrades are not supported")
+            # The parser stops here, with the body unread: it can't be passed over.
+            self._refuse(400, b"an upgrade of the protocol is not offered; send plain HTTP/1.1 without the header Upgrade")
         except httptools.HttpParserError:
             self._refuse(400, b"this is not HTTP/1.1")
         # Here and not in the parser's callbacks, where a fault of a handler would look like one of the caller.
@@ -187,9 +193,13 @@ class ServerConnection(asyncio.Protocol):
         if not keep:
             self._transport.close()
         elif self._waiting:
-            request = self._waiting.popleft()
+            # Not from here: a caller that sends thousands ahead would be answered deeper and deeper in the stack.
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        if self._transport is not None and self._waiting and not self.busy:
             self._transport.resume_reading()
-            self._begin(request)
+            self._begin(self._waiting.popleft())
 
     def finish(self) -> None:
         """Close once what is being handled is answered."""
@@ -203,8 +213,10 @@ class ServerConnection(asyncio.Protocol):
     def _refuse(self, status: int, why: bytes) -> None:
         if self._transport is not None and not self.closing:
             self.closing = True
+            self._refused = True
             self._transport.write(head(status, [(b"content-type", b"text/plain")], len(why), keep_alive=False) + why)
-            self._transport.close()
+            self._transport.resume_reading()
+            asyncio.get_running_loop().call_later(_LINGER, self._transport.close)
 
 
 class ClientConnection(asyncio.Protocol):
@@ -232,6 +244,13 @@ class ClientConnection(asyncio.Protocol):
         self._status = 0
         self._parser = httptools.HttpResponseParser(self)
         self._transport.write(data)
+
+    def fail(self) -> None:
+        """Close it; whoever waits for a response is told that there will be none."""
+        done, self._done = self._done, None
+        self.close()
+        if done is not None:
+            done(None, None)
 
     def close(self) -> None:
         """Close it; nobody is told of a response any more."""

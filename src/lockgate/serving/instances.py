@@ -110,7 +110,7 @@ class Group:
         for note in self.launch.notes:
             self._note(note)
         self.instances = [Instance(0) for _ in range(self.launch.instances)]
-        self._tasks = [asyncio.create_task(self._keep(number, instance)) for number, instance in enumerate(self.instances, 1)]
+        self._tasks = [asyncio.create_task(self._keep_or_say(number, instance)) for number, instance in enumerate(self.instances, 1)]
         while not self._reason and not all(instance.ready for instance in self.instances):
             self._first.clear()
             await self._first.wait()
@@ -142,6 +142,14 @@ class Group:
         self._suspects.add(instance)
 
     # One process -----------------------------------------------------------------------------------------------------------
+
+    async def _keep_or_say(self, number: int, instance: Instance) -> None:
+        """Whatever goes wrong here is said: nobody may wait for a process for ever."""
+        try:
+            await self._keep(number, instance)
+        except (OSError, ValueError) as error:
+            self._note(f"instance {number} can't be started: {error}")
+            self._give_up(f"instance {number} can't be started: {error}")
 
     async def _keep(self, number: int, instance: Instance) -> None:
         """Keep one process going for as long as that makes sense."""

@@ -139,6 +139,7 @@ class _Planner:
     def plan(self) -> dict[str, Any]:
         """The launch plan of an online deployment."""
         node = self._node
+        self._say_what_has_no_effect()
         model, code, environment = self.model(), self.code(), self.environment()
         if environment is None:
             what = "a deployment without environment is served by Azure's own image for MLflow models, which the desk has not got"
@@ -146,7 +147,7 @@ class _Planner:
                 [node.mistake(f"environment: found nothing; {what}: name an environment and code_configuration", unsupported=True)]
             )
         described, built = environment
-        variables = {key: str(value) for key, value in (self.spec.get("environment_variables") or {}).items()}
+        variables = self._variables()
         own = {"AZUREML_MODEL_DIR": str(model) if model else ""}
         if code is not None:
             own |= {"AML_APP_ROOT": str(code[0]), "AZUREML_ENTRY_SCRIPT": code[1]}
@@ -171,6 +172,48 @@ class _Planner:
             "notes": self.notes,
         }
 
+    def _variables(self) -> dict[str, str]:
+        section = self._node.get("environment_variables")
+        found: dict[str, str] = {}
+        for name, value in section.items() if section is not None else ():
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+                raise FileError(
+                    [value.mistake(f"environment_variables: found the name {name!r}; allowed: letters, digits and '_'", at_key=True)]
+                )
+            if "\0" in value.text:
+                raise FileError([value.mistake(f"environment_variables.{name}: found {value.describe()}; allowed: a text without NUL")])
+            found[name] = value.text
+        return found
+
+    def _say_what_has_no_effect(self) -> None:
+        """Keys that Azure obeys: refused where the answer would be another one, else named in the log."""
+        refused = {"model_mount_path": "the model lies in AZUREML_MODEL_DIR", "startup_probe": "use readiness_probe"}
+        for key, why in refused.items():
+            if (node := self._node.get(key)) is not None:
+                raise UnsupportedError([node.mistake(f"{key} is not supported on the desk: {why}", unsupported=True, at_key=True)])
+        collector = self._node.get("data_collector")
+        rate = collector.get("rolling_rate") if collector is not None else None
+        if rate is not None and rate.text.lower() != "hour":
+            raise UnsupportedError(
+                [rate.mistake(f"data_collector.rolling_rate: found {rate.text!r}; allowed on the desk: hour", unsupported=True)]
+            )
+        if collector is not None and (logging := collector.get("request_logging")) is not None:
+            raise UnsupportedError(
+                [
+                    logging.mistake(
+                        "data_collector.request_logging is not supported on the desk: headers are not kept", unsupported=True, at_key=True
+                    )
+                ]
+            )
+        for key in ("liveness_probe", "readiness_probe"):
+            scheme = (self._node.get(key) or self._node).get("scheme")
+            if scheme is not None and scheme.text.lower() == "https":
+                raise UnsupportedError([scheme.mistake(f"{key}.scheme: found https; allowed on the desk: http", unsupported=True)])
+        silent = ("app_insights_enabled", "egress_public_network_access", "private_network_connection", "instance_type", "resources")
+        named = [key for key in silent if self._node.get(key) is not None]
+        if named:
+            self.notes.append(f"without effect on this machine: {', '.join(named)}")
+
     def _instances(self) -> int:
         count = int(self.spec.get("instance_count") or 1)
         settings = self._node.get("scale_settings")
@@ -183,6 +226,11 @@ class _Planner:
                 ]
             )
         machine = os.cpu_count() or 1
+        most = max(4, 2 * machine)
+        if count > most:
+            at_count = self._node.get("instance_count") or self._node
+            text = f"instance_count: found {count}; this machine has {machine} cores: allowed here: 1 to {most}"
+            raise UnsupportedError([at_count.mistake(text, unsupported=True)])
         if count > machine:
             self.notes.append(f"instance_count is {count} on a machine with {machine} cores: they share them")
         return count

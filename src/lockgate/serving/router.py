@@ -48,9 +48,9 @@ class Instance:
     all: set[ClientConnection] = field(default_factory=set)
 
     def close(self) -> None:
-        """Close its connections."""
+        """Close its connections. Requests under way are answered 502."""
         for connection in list(self.all):
-            connection.close()
+            connection.fail()
         self.idle.clear()
 
 
@@ -113,7 +113,7 @@ class Table:
     bounds: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        shares = [(name, share) for name, share in self.traffic.items() if share > 0 and name in self.backends]
+        shares = [(name, share) for name, share in self.traffic.items() if share > 0]
         object.__setattr__(self, "names", tuple(name for name, _ in shares))
         object.__setattr__(self, "bounds", tuple(itertools.accumulate(share for _, share in shares)))
 
@@ -211,6 +211,9 @@ class Router:
                 return
         else:
             backend = self._choose(table)
+            if backend is None and table.names:
+                self._say(caller, identifier, 503, f"no deployment that has traffic is ready: {', '.join(table.names)}")
+                return
             if backend is None:
                 self._say(caller, identifier, 404, "no deployment of this endpoint has traffic")
                 return
@@ -241,15 +244,16 @@ class Router:
         if not table.names:
             return None
         if len(table.names) == 1:
-            return table.backends[table.names[0]]
+            return table.backends.get(table.names[0])
         self._position = (self._position + _GOLDEN) % 1.0
         place = bisect.bisect_right(table.bounds, self._position * table.bounds[-1])
-        chosen = table.backends[table.names[min(place, len(table.names) - 1)]]
-        return chosen if chosen.ready else self._sibling(table, chosen) or chosen
+        name = table.names[min(place, len(table.names) - 1)]
+        chosen = table.backends.get(name)
+        return chosen if chosen is not None and chosen.ready else self._sibling(table, name) or chosen
 
     @staticmethod
-    def _sibling(table: Table, backend: Backend) -> Backend | None:
-        others = [name for name in table.names if name != backend.name and table.backends[name].ready]
+    def _sibling(table: Table, name: str) -> Backend | None:
+        others = [other for other in table.names if other != name and other in table.backends and table.backends[other].ready]
         return table.backends[max(others, key=lambda name: table.traffic[name])] if others else None
 
     def _mirror(self, table: Table, request: Request, identifier: bytes) -> None:
@@ -285,7 +289,7 @@ class Router:
 
     def _elsewhere(self, exchange: _Exchange) -> None:
         """Its deployment has no instance: another one with traffic answers, unless the caller named this one."""
-        other = None if exchange.pinned else self._sibling(self.table, exchange.backend)
+        other = None if exchange.pinned else self._sibling(self.table, exchange.backend.name)
         if other is None:
             self._answer(exchange, 503, f"deployment {exchange.backend.name} has no instance that is ready")
             return

@@ -174,6 +174,11 @@ def change_endpoint(store: Store, endpoint: Endpoint, change: Callable[[dict[str
     return find_endpoint(store, endpoint.kind, endpoint.name)
 
 
+def set_endpoint_deleting(store: Store, endpoint: Endpoint) -> None:
+    """Begin to delete an endpoint: its name stays taken, and nobody starts its process any more, until all of it is gone."""
+    change_endpoint(store, endpoint, lambda spec, _: {**spec, "deleting": True})
+
+
 def set_applied(store: Store, name: str, revision: int, port: int) -> None:
     """What an online endpoint's process has brought about."""
     with store.connect() as connection:
@@ -225,10 +230,14 @@ def put_deployment(store: Store, endpoint: Endpoint, name: str, spec: dict[str, 
     waiting = endpoint.kind == "online"
     with store.connect() as connection:
         connection.execute("BEGIN IMMEDIATE")
-        key = (endpoint.kind, endpoint.name, name)
-        if not connection.execute("SELECT 1 FROM endpoints WHERE kind = ? AND name = ?", key[:2]).fetchone():
+        if not connection.execute("SELECT 1 FROM endpoints WHERE kind = ? AND name = ?", (endpoint.kind, endpoint.name)).fetchone():
             raise MissingError(f"(ResourceNotFound) {endpoint.kind} endpoint '{endpoint.name}' has been deleted meanwhile")
-        there = connection.execute("SELECT 1 FROM deployments WHERE kind = ? AND endpoint = ? AND name = ?", key).fetchone()
+        there = connection.execute(
+            "SELECT name FROM deployments WHERE kind = ? AND endpoint = ? AND name = ? COLLATE NOCASE", (endpoint.kind, endpoint.name, name)
+        ).fetchone()
+        # Azure's names know no case: the one that is there keeps its own.
+        name = there["name"] if there else name
+        key = (endpoint.kind, endpoint.name, name)
         if there:
             connection.execute(
                 "UPDATE deployments SET spec = ?, launch = ?, revision = revision + 1, state = ?, reason = '', modified = ?"
@@ -243,17 +252,26 @@ def put_deployment(store: Store, endpoint: Endpoint, name: str, spec: dict[str, 
     return find_deployment(store, endpoint, name)
 
 
-def change_deployment(store: Store, endpoint: Endpoint, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Deployment:
-    """Change of a deployment's spec what no process has to know of: description, tags."""
+def change_deployment(store: Store, endpoint: Endpoint, name: str, change: Callable[[dict[str, Any], dict[str, Any]], bool]) -> Deployment:
+    """Change a deployment; nobody else changes it meanwhile.
+
+    Args:
+        store: the workspace.
+        endpoint, name: say which one.
+        change: gets spec and launch as they are now, changes them in place, and says whether its processes are to be started anew.
+    """
     with store.connect() as connection:
         connection.execute("BEGIN IMMEDIATE")
         key = (endpoint.kind, endpoint.name, name)
         row = connection.execute("SELECT * FROM deployments WHERE kind = ? AND endpoint = ? AND name = ?", key).fetchone()
-        if row is None:
+        if row is None or row["state"] == "Deleting":
             raise MissingError(f"(ResourceNotFound) deployment '{name}' has been deleted meanwhile")
+        spec, launch = json.loads(row["spec"]), json.loads(row["launch"])
+        anew = change(spec, launch) and endpoint.kind == "online"
         connection.execute(
-            "UPDATE deployments SET spec = ?, modified = ? WHERE kind = ? AND endpoint = ? AND name = ?",
-            (dumps(change(json.loads(row["spec"]))), now(), *key),
+            "UPDATE deployments SET spec = ?, launch = ?, modified = ?, revision = revision + ?, state = ?, reason = ?"
+            " WHERE kind = ? AND endpoint = ? AND name = ?",
+            (dumps(spec), dumps(launch), now(), int(anew), "Updating" if anew else row["state"], "" if anew else row["reason"], *key),
         )
     return find_deployment(store, endpoint, name)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,12 +10,11 @@ from lockgate.workspace import assets, references, resources
 from lockgate.workspace.assets import Asset, Kind
 from lockgate.workspace.cloud import Cloud
 from lockgate.workspace.errors import ConflictError, MissingError
-from lockgate.workspace.references import Reference
+from lockgate.workspace.references import Reference, within
 from lockgate.workspace.store import Store
 
 BUILT_IN: Final = ("workspaceblobstore", "workspacefilestore", "workspaceworkingdirectory", "workspaceartifactstore")
 """Datastores that every workspace has; on the desk they are folders of it."""
-_UP: Final = re.compile(r"(?:^|/)\.\.(?:/|$)")
 
 
 @dataclass(frozen=True)
@@ -99,10 +97,8 @@ def locate(store: Store, reference: Reference, kind: Kind) -> Located:
         path = references.job_output(store, reference)
         return Located(path, f"azureml://jobs/{reference.name}/outputs/{reference.output}/paths/{reference.path}", job=reference.name)
     if reference.kind == "datastore":
-        if _UP.search(reference.path):
-            raise ConflictError(f"path {reference.path!r} of a datastore: allowed: a path without '..'")
         base = datastore_folder(store, reference.name)
-        path = base / reference.path
+        path = within(base, reference.path)
         if not path.exists():
             raise MissingError(f"datastore {reference.name!r} has nothing at {reference.path!r} ({base})")
         return Located(path, f"azureml://datastores/{reference.name}/paths/{reference.path}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from lockgate.workspace.errors import MissingError
+from lockgate.workspace.errors import ConflictError, MissingError
 from lockgate.workspace.store import Store
 
 _ASSET: Final = re.compile(r"azureml:(?P<name>[\w-]+)(?::(?P<version>[\w.-]+)|@(?P<label>[\w.-]+))")
@@ -58,6 +59,18 @@ def parse(text: str) -> Reference:
     return Reference("local", path=text.removeprefix("file://").removeprefix("file:"))
 
 
+def within(base: Path, path: str) -> Path:
+    """A path below a folder, whatever `path` says.
+
+    Raises:
+        ConflictError: it leads out of the folder, or to the folder itself.
+    """
+    found = Path(os.path.normpath(base / path.lstrip("/")))
+    if not found.is_relative_to(base) or found == base:
+        raise ConflictError(f"path {path!r}: allowed: a path below {base.name!r}, without '..'")
+    return found
+
+
 def job_output(store: Store, reference: Reference) -> Path:
     """Where an output of a job lies. A node of a pipeline is `job.node`; the pipeline itself has the outputs of its nodes.
 
@@ -82,7 +95,7 @@ def job_output(store: Store, reference: Reference) -> Path:
         there = ", ".join(sorted(f"{key[0]}.{key[1]}".lstrip(".") for key in found))
         what = "several outputs" if fitting else "no output"
         raise MissingError(f"job {reference.name!r} has {what} {reference.output!r}; it has: {there or 'none'}")
-    path = fitting[0] / reference.path if reference.path else fitting[0]
+    path = within(fitting[0], reference.path) if reference.path else fitting[0]
     if not path.exists():
         raise MissingError(f"job {reference.name!r} has nothing at {reference.output}/{reference.path}")
     return path

@@ -399,7 +399,7 @@ def _check_value(name: str, value: Node, key: Key, mistakes: list[Mistake]) -> N
             "list": "a list",
         }
         mistakes.append(value.mistake(f"{name}: found {value.describe()}; allowed: {shapes[key.shape]}"))
-    elif key.values and value.text.lower() not in {word.lower() for word in key.values}:
+    elif key.values and _plain(value.text) not in {_plain(word) for word in key.values}:
         mistakes.append(value.mistake(f"{name}: found {value.describe()}; allowed: {', '.join(key.values)}"))
     elif key.least is not None and value.value < key.least:
         mistakes.append(value.mistake(f"{name}: found {value.describe()}; allowed: {key.least:g} or more"))
@@ -408,6 +408,11 @@ def _check_value(name: str, value: Node, key: Key, mistakes: list[Mistake]) -> N
     elif key.shape == "each":
         for inner_name, inner in value.items():
             _check_keys(inner, key.keys, f"{name}.{inner_name}", mistakes)
+
+
+def _plain(word: str) -> str:
+    """A word of an enumeration as Azure compares it: aad_token, AADToken and AAD_TOKEN are one."""
+    return word.lower().replace("_", "")
 
 
 def _is_percent(value: Any) -> bool:

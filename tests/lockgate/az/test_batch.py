@@ -161,12 +161,32 @@ def test_the_default_deployment_is_moved_and_not_deleted(batch):
         (["--input", "azureml:none:1"], 3, "has no data none:1"),
         (["--input", "input", "--deployment-name", "third"], 3, "deployment 'third' was not found"),
         (["--input", "input", "--output-path", "here"], 2, "allowed: azureml://datastores/NAME/paths/"),
+        (["--input", "input", "--job-name", "../../x"], 2, "job name: found '../../x'"),
+        (["--input", "input", "--output-path", "azureml://datastores/workspaceblobstore/paths/../../x"], 1, "allowed: a path below"),
+        (["--input", "azureml://datastores/workspaceblobstore/paths//etc/passwd"], 3, "has nothing at"),
+        (
+            ["--input", "azureml://datastores/workspaceblobstore/paths/../../../x"],
+            1,
+            "allowed: a path below 'workspaceblobstore', without '..'",
+        ),
         (["--inputs", "a.path=input"], 2, "--inputs of az ml batch-endpoint invoke is not supported on the desk"),
     ],
 )
 def test_mistakes_of_an_invocation(batch, words, code, why):
     batch.deploy("first", "--set-default")
     assert why in batch.cloud.refused(code, "ml", "batch-endpoint", "invoke", "--name", "nightly", *words)
+    kept = batch.cloud.folder / ".lockgate/workspaces/dev1/endpoints/nightly/invocations"
+    assert not kept.exists() or list(kept.iterdir()) == []
+
+
+def test_what_was_in_a_datastore_stays_beside_what_comes(batch):
+    batch.deploy("first", "--set-default")
+    folder = batch.cloud.folder / ".lockgate/workspaces/dev1/datastores/workspaceblobstore/night"
+    folder.mkdir(parents=True)
+    (folder / "old.txt").write_text("old")
+    _, done = batch.invoke("--input", "input", "--output-path", "azureml://datastores/workspaceblobstore/paths/night")
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["answers.jsonl", "old.txt"]
 
 
 def test_an_endpoint_without_a_default_wants_a_name(batch):
@@ -182,6 +202,7 @@ def test_an_endpoint_without_a_default_wants_a_name(batch):
         ("model: azureml:m:1\n", "", "a batch deployment needs model:"),
         ("output_action: append_row", "output_action: append", "allowed: append_row, summary_only"),
         ("error_threshold: -1", "error_threshold: -2", "error_threshold: found '-2'; allowed: -1 or more"),
+        ("answers.jsonl", "../../leak.csv", "output_file_name: found '../../leak.csv'; allowed: the name of a file"),
         ("batch.py", "none.py", "there is no file 'none.py'"),
     ],
 )

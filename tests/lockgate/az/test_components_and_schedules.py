@@ -119,6 +119,7 @@ create_job: ./job.yml
 
 
 def test_a_schedule_is_kept_and_not_triggered(cloud):
+    cloud.write("job.yml", "type: command\n")
     cloud.write("weekly.yml", SCHEDULE)
     done = cloud.az("ml", "schedule", "create", "--file", "weekly.yml")
     assert json.loads(done.stdout)["is_enabled"] is True
@@ -145,11 +146,15 @@ def test_a_schedule_is_kept_and_not_triggered(cloud):
         ("0 6 * * 1", "5-1 6 * * 1", "found '5-1' as minute"),
         ("type: cron", "type: recurrence", "a trigger of type recurrence needs frequency, interval:"),
         ("create_job: ./job.yml\n", "", "found no action; allowed: one of create_job"),
+        ("./job.yml", "./none.yml", "create_job: there is no file './none.yml'"),
+        ("create_job: ./job.yml", "create_job: {type: pipeline}", "create_job: found no job"),
+        ("time_zone: UTC", "start_time: yesterday", "trigger.start_time: found 'yesterday'"),
         ("type: cron", "type: corn", "allowed: cron, recurrence"),
     ],
 )
 def test_mistakes_of_a_schedule(shared, old, new, why):
     assert old in SCHEDULE
+    shared.write("job.yml", "type: command\n")
     shared.write("weekly.yml", SCHEDULE.replace(old, new))
     assert why in shared.refused(1, "ml", "schedule", "create", "--file", "weekly.yml")
     assert shared.get("ml", "schedule", "list") == []

@@ -573,3 +573,124 @@ def test_tokens_are_of_one_endpoint():
     assert tokens.refuse(token, "ep1", "other", now=1001.0)
     for junk in ("", ".", "x.y", "9" * 50 + ".x", base64.b64encode(b"x").decode()):
         assert tokens.refuse(junk, "ep1", "secret")
+
+
+# Found in review ------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_command_that_is_not_there_fails_the_deployment_with_the_reason(service):
+    service.cloud.write("image/Dockerfile", DOCKERFILE.replace('"python"', '"nosuchprogram"'))
+    service.cloud.write("image/server.py", SERVER)
+    service.cloud.write("blue.yml", CONTAINER)
+    said = service.cloud.refused(1, "ml", "online-deployment", "create", "--file", "blue.yml")
+    assert "instance 1 can't be started: [Errno 2] No such file or directory: 'nosuchprogram'" in said
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("{WORD: blue}", '{"A=B": x}', "found the name 'A=B'; allowed: letters, digits and '_'"),
+        ("{WORD: blue}", '{A: "x\\0y"}', "allowed: a text without NUL"),
+        ("instance_count: 1", "instance_count: 100000", "cores: allowed here: 1 to "),
+        ("instance_type:", "model_mount_path: /x\ninstance_type:", "model_mount_path is not supported on the desk"),
+        (
+            "instance_type:",
+            "data_collector: {collections: {request: {enabled: 'true'}}, rolling_rate: day}\ninstance_type:",
+            "allowed on the desk: hour",
+        ),
+    ],
+)
+def test_what_can_not_be_obeyed_is_refused_before_anything_starts(standing, old, new, why):
+    path = standing.file("other")
+    text = (standing.cloud.folder / path).read_text().replace("WORD: other", "WORD: blue")
+    assert old in text
+    standing.cloud.write(path, text.replace(old, new))
+    assert why in standing.cloud.refused(1, "ml", "online-deployment", "create", "--file", path)
+    names = [one["name"] for one in standing.cloud.get("ml", "online-deployment", "list", "--endpoint-name", "ep1")]
+    assert names == ["blue", "green"]
+
+
+def test_an_instance_count_that_the_machine_has_not_is_refused_on_the_command_line_too(standing):
+    words = ("ml", "online-deployment", "update", "--name", "blue", "--endpoint-name", "ep1", "--set", "instance_count=100000")
+    assert "allowed on this machine: a whole number from 1 to" in standing.cloud.refused(2, *words)
+
+
+def test_a_container_listens_on_this_machine_alone(service):
+    text = DOCKERFILE.replace("PORT=8099", "PORT=8099 HOST=0.0.0.0")
+    service.cloud.write("image/Dockerfile", text)
+    service.cloud.write("image/server.py", SERVER.replace('("127.0.0.1", int', '(os.environ["HOST"], int'))
+    service.cloud.write("blue.yml", CONTAINER)
+    service.cloud.get("ml", "online-deployment", "create", "--file", "blue.yml", "--all-traffic")
+    listening = subprocess.run(["ss", "-ltnH"], capture_output=True, text=True, check=False).stdout
+    port = service.logs().split("starts on port ")[1].split(":")[0]
+    assert f"127.0.0.1:{port}" in listening or not listening
+    assert f"0.0.0.0:{port} " not in listening
+
+
+def test_changes_made_at_once_are_all_kept(service):
+    service.deploy("blue", "--all-traffic")
+    change = ("ml", "online-deployment", "update", "--name", "blue", "--endpoint-name", "ep1", "--set")
+    threads = [threading.Thread(target=service.cloud.az, args=(*change, f"tags.t{n}={n}")) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    shown = service.cloud.get("ml", "online-deployment", "show", "--name", "blue", "--endpoint-name", "ep1")
+    assert shown["tags"] == {f"t{n}": str(n) for n in range(6)}
+
+
+def test_an_endpoint_is_made_again_only_once_the_old_one_is_gone(service):
+    service.deploy("blue", "--all-traffic")
+    slow = threading.Thread(target=service.call, args=({"sleep": 2},))
+    slow.start()
+    delete = threading.Thread(target=service.cloud.az, args=("ml", "online-endpoint", "delete", "--name", "ep1", "--yes"))
+    delete.start()
+    until(
+        lambda: (
+            service.cloud.az("ml", "online-endpoint", "show", "--name", "ep1", "--query", "provisioning_state", "-o", "tsv").stdout.strip()
+            in ("Deleting", "")
+        )
+    )
+    done = until(lambda: (lambda made: made.returncode == 0 and made)(service.cloud.az("ml", "online-endpoint", "create", "--name", "ep1")))
+    delete.join()
+    slow.join()
+    assert json.loads(done.stdout)["scoring_uri"]
+    assert service.cloud.get("ml", "online-endpoint", "get-credentials", "--name", "ep1")["primaryKey"]
+
+
+def test_names_know_no_case(service):
+    service.deploy("blue", "--all-traffic")
+    service.cloud.write("Blue.yml", (service.cloud.folder / "blue.yml").read_text().replace("name: blue\n", "name: Blue\n", 1))
+    service.cloud.get("ml", "online-deployment", "update", "--file", "Blue.yml")
+    assert [one["name"] for one in service.cloud.get("ml", "online-deployment", "list", "--endpoint-name", "ep1")] == ["blue"]
+
+
+def test_thousands_of_requests_sent_ahead_are_answered_one_after_the_other(standing):
+    import socket
+
+    with socket.create_connection(("127.0.0.1", standing.port), timeout=30) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" * 3000)
+        data = b""
+        while data.count(b"HTTP/1.1 403") < 3000:
+            data += connection.recv(1 << 20)
+    log = standing.store.folder / "endpoints" / "ep1" / "router.txt"
+    assert "RecursionError" not in log.read_text()
+
+
+def test_an_offer_to_upgrade_is_refused_in_words(standing):
+    status, body, _ = standing.call(Connection="Upgrade, HTTP2-Settings", Upgrade="h2c", **{"HTTP2-Settings": "AAMAAABkAAQCAAAAAAIAAAAA"})
+    assert (status, body) == (400, b"an upgrade of the protocol is not offered; send plain HTTP/1.1 without the header Upgrade")
+
+
+def test_after_a_restart_traffic_finds_its_deployment_at_once(service):
+    service.deploy("blue", "--all-traffic")
+    os.kill(process_of(service.store, "ep1"), signal.SIGKILL)
+    until(lambda: process_of(service.store, "ep1") is None)
+    service.cloud.write("r.json", "{}")
+    done = service.cloud.az("ml", "online-endpoint", "invoke", "--name", "ep1", "--request-file", "r.json")
+    assert done.returncode == 0, done.stderr
+
+
+def test_auth_modes_are_written_as_azure_lets_them(cloud):
+    assert cloud.get("ml", "online-endpoint", "create", "--name", "ep2", "--auth-mode", "AADToken")["auth_mode"] == "aad_token"
+    cloud.get("ml", "online-endpoint", "delete", "--name", "ep2", "--yes")

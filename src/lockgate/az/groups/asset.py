@@ -92,7 +92,7 @@ def _create(context: Context, kind: Kind) -> Any:
         return shown(place, assets.create(store, kind, name, version, spec=built, content=folder, **common))
     kinds = {"model": "custom_model", "data": "uri_folder"}
     type_ = str(spec.get("type") or kinds[kind]).lower()
-    content, remote, job = _content(context, node, store if place.kind == "workspace" else None)
+    content, remote, job = _content(context, node, store if place.kind == "workspace" else None, kind)
     if content is not None:
         _check_type(node, type_, content)
     extra = {"folder": content.name} if content is not None else {}
@@ -120,7 +120,7 @@ def _check_type(node: Node, type_: str, content: Path) -> None:
         raise FileError([at.mistake(f"path: {at.text!r} has no file MLmodel, which type mlflow_model needs")])
 
 
-def _content(context: Context, node: Node, store: Any) -> tuple[Path | None, str, str | None]:
+def _content(context: Context, node: Node, store: Any, kind: Kind) -> tuple[Path | None, str, str | None]:
     """Where the bytes of a new asset are on this machine, the address that stays one, and the job that made them."""
     path = node.get("path")
     if path is None:
@@ -136,6 +136,10 @@ def _content(context: Context, node: Node, store: Any) -> tuple[Path | None, str
         return references.job_output(store, reference), "", reference.name
     if reference.kind == "web":
         return None, path.text, None
+    if reference.kind == "datastore" and store is not None:
+        from lockgate.workspace.locate import locate
+
+        return locate(store, reference, kind).path, "", None
     if reference.kind in ("asset", "registry"):
         place = context.cloud.place("registry", reference.place) if reference.kind == "registry" else context.workspace()
         asset = assets.find(context.store(place), reference.asset, reference.name, reference.version, reference.label)

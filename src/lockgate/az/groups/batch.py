@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +15,7 @@ from lockgate.az.handlers import Handler
 from lockgate.workspace import endpoints, jobs, references
 from lockgate.workspace.cloud import Place
 from lockgate.workspace.endpoints import Deployment, Endpoint
+from lockgate.workspace.locate import datastore_folder, locate
 from lockgate.workspace.store import Store
 
 _PLACE: Final = ("resource_group", "workspace_name")
@@ -114,8 +117,6 @@ def _update(context: Context) -> Any:
 
 
 def _delete(context: Context) -> None:
-    import shutil
-
     _, store, endpoint = _find(context)
     endpoints.delete_endpoint(store, endpoint)
     shutil.rmtree(endpoints.folder(store, endpoint.name), ignore_errors=True)
@@ -158,6 +159,10 @@ def _deploy(context: Context, *, update: bool) -> Any:
         raise UnsupportedError([node.mistake(f"{text}: name code and scoring_script", unsupported=True)])
     if node.get("model") is None:
         raise FileError([node.mistake("a batch deployment needs model:")])
+    for holder in (node, node.get("settings")):
+        written = holder.get("output_file_name") if holder is not None else None
+        if written is not None and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_. -]*", written.text):
+            raise FileError([written.mistake(f"output_file_name: found {written.text!r}; allowed: the name of a file, without a folder")])
     spec, launch = batch(store, endpoint.name, name, node)
     made = endpoints.put_deployment(store, endpoint, name, spec, launch)
     if not update and context.has("set_default"):
@@ -180,7 +185,7 @@ def _update_deployment(context: Context) -> Any:
     deployment = endpoints.find_deployment(store, endpoint, context.text("name"))
     whole = ("mini_batch_size", "max_concurrency_per_instance", "error_threshold")
 
-    def change(spec: dict[str, Any]) -> dict[str, Any]:
+    def change(spec: dict[str, Any], launch: dict[str, Any]) -> bool:  # noqa: ARG001
         for key, value in context.pairs("set").items():
             first, _, rest = key.removeprefix("settings.").partition(".")
             least = -1 if first == "error_threshold" else 1
@@ -189,23 +194,21 @@ def _update_deployment(context: Context) -> Any:
             elif key == "description":
                 spec[key] = value
             elif first in whole and not rest:
-                if not value.removeprefix("-").isdigit() or int(value) < least:
+                if not (value.isascii() and value.removeprefix("-").isdigit()) or int(value) < least:
                     raise ArgumentError(f"--set {key}: found '{value}'; allowed: a whole number, {least} or more")
                 spec.setdefault("settings", {})[first] = int(value)
-            elif first == "output_file_name":
+            elif first == "output_file_name" and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_. -]*", value):
                 spec.setdefault("settings", {})[first] = value
             else:
                 raise ArgumentError(
                     f"--set {key}: allowed: settings.{', settings.'.join(whole)}, settings.output_file_name, tags.NAME, description; else --file"
                 )
-        return spec
+        return False
 
     return _deployment(place, endpoint, endpoints.change_deployment(store, endpoint, deployment.name, change))
 
 
 def _delete_deployment(context: Context) -> None:
-    import shutil
-
     _, store, endpoint = _find(context, "endpoint_name")
     deployment = endpoints.find_deployment(store, endpoint, context.text("name"))
 
@@ -217,6 +220,16 @@ def _delete_deployment(context: Context) -> None:
             )
         return spec
 
+    of_it = {"azureml.batch_endpoint": endpoint.name, "azureml.batch_deployment": deployment.name}
+    running = [
+        job.name
+        for job in jobs.find_jobs(store, archived="also")
+        if job.status not in jobs.ENDED and of_it.items() <= job.properties.items()
+    ]
+    if running:
+        raise ServiceError(
+            f"(Conflict) deployment '{deployment.name}' has running jobs: {', '.join(running)}; wait, or end them: az ml job cancel"
+        )
     endpoints.change_endpoint(store, endpoint, change)
     endpoints.forget_deployment(store, "batch", endpoint.name, deployment.name)
     shutil.rmtree(endpoints.folder(store, endpoint.name, deployment.name), ignore_errors=True)
@@ -226,7 +239,7 @@ def _delete_deployment(context: Context) -> None:
 
 
 def _invoke(context: Context) -> Any:
-    from lockgate.az.groups.job import shown_job
+    from lockgate.az.groups.job import checked_name, shown_job
     from lockgate.execution.batch import write_job
     from lockgate.execution.job_file import load_job
     from lockgate.execution.job_process import begin
@@ -236,20 +249,28 @@ def _invoke(context: Context) -> Any:
     if not wanted:
         raise ServiceError(f"(BadArgument) endpoint '{endpoint.name}' has no default deployment; name one: --deployment-name")
     deployment = endpoints.find_deployment(store, endpoint, wanted)
-    name = context.text("job_name") or jobs.new_job_name()
+    name = checked_name(context.text("job_name") or jobs.new_job_name())
     changed = {key: context.number(key) for key in ("mini_batch_size", "instance_count") if context.has(key)}
     target = context.text("output_path")
-    if target and references.parse(target).kind != "datastore":
-        raise ArgumentError(f"--output-path: found '{target}'; allowed: azureml://datastores/NAME/paths/…")
+    if target:
+        address = references.parse(target)
+        if address.kind != "datastore":
+            raise ArgumentError(f"--output-path: found '{target}'; allowed: azureml://datastores/NAME/paths/…")
+        references.within(datastore_folder(store, address.name), address.path)
+    data = _data(context, store)
     invocations = endpoints.folder(store, endpoint.name) / "invocations"
     invocations.mkdir(parents=True, exist_ok=True)
     file = Path(tempfile.mkdtemp(prefix="job-", dir=invocations)) / "job.yml"
-    write_job(
-        file, endpoint.name, deployment.name, deployment.spec, deployment.launch, _data(context, store), name=name,
-        experiment=context.text("experiment_name"), output_path=target, changed=changed,
-    )  # fmt: skip
-    load_job(file, store=store)
-    begin(store, name, file, [])
+    try:
+        write_job(
+            file, endpoint.name, deployment.name, deployment.spec, deployment.launch, data, name=name,
+            experiment=context.text("experiment_name"), output_path=target, changed=changed,
+        )  # fmt: skip
+        load_job(file, store=store)
+        begin(store, name, file, [])
+    except Exception:
+        shutil.rmtree(file.parent)  # What was refused leaves nothing behind.
+        raise
     return shown_job(context, store, name)
 
 
@@ -265,10 +286,11 @@ def _data(context: Context, store: Store) -> dict[str, str]:
     if reference.kind == "web":
         raise ArgumentError(f"--input: '{given}' is not on this machine; allowed on the desk: a local path or an azureml: reference")
     if reference.kind != "local":
-        from lockgate.workspace.locate import locate
-
-        locate(store, reference, "data")
-        return {"type": kind or "uri_folder", "path": given}
+        found = locate(store, reference, "data")
+        own = found.type if found.type in ("uri_file", "uri_folder") else "uri_file" if found.path.is_file() else "uri_folder"
+        if kind and kind != own:
+            raise ArgumentError(f"--input-type {kind}: '{given}' is of type {own}")
+        return {"type": own, "path": given}
     path = Path(reference.path).resolve()
     if not path.exists():
         raise ArgumentError(f"--input: there is no file or folder '{given}'")

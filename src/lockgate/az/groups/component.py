@@ -37,7 +37,7 @@ def _create(context: Context) -> Any:
         spec: dict[str, Any] = {
             key: plain[key] for key in ("display_name", "inputs", "outputs", "command", "is_deterministic", "environment") if key in plain
         }
-        tags = {key: str(value) for key, value in (given.get("tags") or {}).items()}
+        tags = {key: node.text for key, node in (top.get("tags") or top).items()} if top.get("tags") is not None else {}
         made = assets.create(
             store, "component", name, version, type=str(given.get("type") or "command"), content=Path(folder), spec=spec, tags=tags,
             description=str(given.get("description") or ""),

@@ -60,6 +60,17 @@ def _find(context: Context) -> tuple[Store, Job]:
     return store, job
 
 
+def checked_name(name: str) -> str:
+    """A job's name, which is the name of its folder.
+
+    Raises:
+        ArgumentError: it is none that a job may have.
+    """
+    if not _NAME.fullmatch(name):
+        raise ArgumentError(f"job name: found '{name}'; allowed: letters, digits, '-' and '_', beginning with a letter or digit, up to 255")
+    return name
+
+
 def _create(context: Context) -> Any:
     from lockgate.execution.job_file import load_job
     from lockgate.execution.job_process import begin
@@ -73,9 +84,7 @@ def _create(context: Context) -> Any:
     except UnsupportedError as error:
         _record_refused(context, store, file, error)
         raise
-    name = context.text("name") or loaded.name or jobs.new_job_name()
-    if not _NAME.fullmatch(name):
-        raise ArgumentError(f"job name: found '{name}'; allowed: letters, digits, '-' and '_', beginning with a letter or digit, up to 255")
+    name = checked_name(context.text("name") or loaded.name or jobs.new_job_name())
     kept = Path(context.text("save_as")) if context.has("save_as") else None
     if kept is not None and (kept.is_dir() or not kept.parent.is_dir()):
         raise ArgumentError(f"--save-as: found '{kept}'; allowed: a file in a folder that is there")

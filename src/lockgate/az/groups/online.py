@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import time
 from typing import Any, Final
 
@@ -19,9 +21,8 @@ _PATIENCE: Final = 30.0
 """Seconds for an endpoint's process to take up a change of traffic."""
 _NAME: Final = "the following arguments are required: --name/-n"
 _PLACE: Final = ("resource_group", "workspace_name")
+_AUTH: Final = {"key": "key", "amltoken": "aml_token", "aadtoken": "aad_token"}
 _FIXED: Final = ("auth_mode", "name", "location", "identity", "kind", "type", "compute")
-_DEPLOYED: Final = ("instance_count", "request_settings", "liveness_probe", "readiness_probe", "environment_variables", "model", "environment",
-                    "code_configuration", "data_collector")  # fmt: skip
 
 
 def _shown(place: Place, store: Store, endpoint: Endpoint) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def _shown(place: Place, store: Store, endpoint: Endpoint) -> dict[str, Any]:
         "name": endpoint.name,
         "openapi_uri": f"http://127.0.0.1:{endpoint.port}/swagger.json" if endpoint.port else None,
         "properties": endpoint.spec.get("properties") or {},
-        "provisioning_state": "Succeeded",
+        "provisioning_state": "Deleting" if endpoint.spec.get("deleting") else "Succeeded",
         "public_network_access": endpoint.spec.get("public_network_access") or "enabled",
         "resourceGroup": place.group,
         "scoring_uri": f"http://127.0.0.1:{endpoint.port}/score" if endpoint.port else None,
@@ -84,7 +85,7 @@ def _create(context: Context) -> Any:
     store = context.store(place)
     node = _read(context, "online_endpoint", ("name", "auth_mode"))
     spec = node.plain()
-    spec["auth_mode"] = str(spec.get("auth_mode") or "key").lower()
+    spec["auth_mode"] = _AUTH[str(spec.get("auth_mode") or "key").lower().replace("_", "")]
     for key in ("traffic", "mirror_traffic"):
         if any((spec.get(key) or {}).values()):
             raise ServiceError(f"(BadArgument) {key}: found {spec[key]}; a new endpoint has no deployment that could get traffic")
@@ -179,7 +180,7 @@ def _update(context: Context) -> Any:
 
     def change(spec: dict[str, Any], there: list[Deployment]) -> dict[str, Any]:
         for key in _FIXED[:1]:
-            if new.get(key) is not None and str(new[key]).lower() != str(spec.get(key)).lower():
+            if new.get(key) is not None and _AUTH[str(new[key]).lower().replace("_", "")] != spec.get(key):
                 raise ServiceError(
                     f"(BadArgument) {key} of an endpoint can't be changed: it is {spec.get(key)}; delete the endpoint and create it again"
                 )
@@ -226,9 +227,10 @@ def _delete(context: Context) -> None:
     import shutil
 
     _, store, endpoint = _find(context)
-    endpoints.delete_endpoint(store, endpoint)
+    endpoints.set_endpoint_deleting(store, endpoint)
     endpoints.stop(store, endpoint.name)
     shutil.rmtree(endpoints.folder(store, endpoint.name), ignore_errors=True)
+    endpoints.delete_endpoint(store, endpoint)
 
 
 def _credentials(context: Context) -> Any:
@@ -371,40 +373,49 @@ def _update_deployment(context: Context) -> Any:
     from lockgate.serving.endpoint_process import ensure
 
     place, store, endpoint, deployment = _find_deployment(context)
-    spec: dict[str, Any] = json.loads(json.dumps(deployment.spec))
-    launch: dict[str, Any] = json.loads(json.dumps(deployment.launch))
-    restarts = False
-    for key, value in context.pairs("set").items():
-        first, _, rest = key.partition(".")
-        if first in ("tags", "properties") and rest:
-            spec.setdefault(first, {})[rest] = value
-        elif key == "description":
-            spec[key] = value
-        elif key == "instance_count" or (
-            first == "request_settings" and rest in ("request_timeout_ms", "max_concurrent_requests_per_instance")
-        ):
-            if not (value.isascii() and value.isdigit() and int(value) >= 1):
-                raise ArgumentError(f"--set {key}: found '{value}'; allowed: a whole number, 1 or more")
-            restarts = True
-            if key == "instance_count":
-                spec[key] = launch["instances"] = int(value)
-            else:
-                spec.setdefault(first, {})[rest] = int(value)
-                launch["timeout" if rest == "request_timeout_ms" else "concurrency"] = (
-                    int(value) / 1000 if rest == "request_timeout_ms" else int(value)
-                )
-        elif first == "environment_variables" and rest:
-            restarts = True
-            spec.setdefault(first, {})[rest] = value
-            launch["environment"][rest] = value
-        else:
-            allowed = "tags.NAME, properties.NAME, description, instance_count, request_settings.…, environment_variables.NAME"
-            raise ArgumentError(f"--set {key}: allowed: {allowed}; for anything else use --file")
-    if not restarts:
-        return _deployment(place, endpoint, endpoints.change_deployment(store, endpoint, deployment.name, lambda _: spec))
-    made = endpoints.put_deployment(store, endpoint, deployment.name, spec, launch)
+
+    def change(spec: dict[str, Any], launch: dict[str, Any]) -> bool:
+        anew = [_set_of_deployment(spec, launch, key, value) for key, value in context.pairs("set").items()]
+        return any(anew)
+
+    made = endpoints.change_deployment(store, endpoint, deployment.name, change)
+    if made.state != "Updating":
+        return _deployment(place, endpoint, made)
     ensure(store, endpoint.name)
     return _deployment(place, endpoint, made if context.has("no_wait") else _ready(store, endpoint, made))
+
+
+def _set_of_deployment(spec: dict[str, Any], launch: dict[str, Any], key: str, value: str) -> bool:
+    """One --set of a deployment. Whether its processes have to be started anew."""
+    first, _, rest = key.partition(".")
+    if first in ("tags", "properties") and rest:
+        spec.setdefault(first, {})[rest] = value
+        return False
+    if key == "description":
+        spec[key] = value
+        return False
+    if first == "environment_variables" and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", rest) and "\0" not in value:
+        spec.setdefault(first, {})[rest] = value
+        launch["environment"][rest] = value
+        return True
+    if key != "instance_count" and key not in (
+        "request_settings.request_timeout_ms",
+        "request_settings.max_concurrent_requests_per_instance",
+    ):
+        allowed = "tags.NAME, properties.NAME, description, instance_count, request_settings.…, environment_variables.NAME"
+        raise ArgumentError(f"--set {key}: allowed: {allowed}; for anything else use --file")
+    most = max(4, 2 * (os.cpu_count() or 1)) if key == "instance_count" else 3_600_000
+    if not (value.isascii() and value.isdigit() and 1 <= int(value) <= most):
+        raise ArgumentError(f"--set {key}: found '{value}'; allowed on this machine: a whole number from 1 to {most}")
+    number = int(value)
+    if key == "instance_count":
+        spec[key] = launch["instances"] = number
+    elif rest == "request_timeout_ms":
+        spec.setdefault(first, {})[rest] = number
+        launch["timeout"] = number / 1000
+    else:
+        spec.setdefault(first, {})[rest] = launch["concurrency"] = number
+    return True
 
 
 def _delete_deployment(context: Context) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import datetime
 from typing import Any, Final
 
 from lockgate.az.context import Context
@@ -12,9 +13,11 @@ from lockgate.az.handlers import Handler
 from lockgate.errors import FileError
 from lockgate.workspace import resources
 from lockgate.workspace.resources import Resource
+from lockgate.yaml_source import Node
 
 _PLACE: Final = ("resource_group", "workspace_name")
 _WAITS: Final = (("no_wait", "it is done at once"),)
+_DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _ACTIONS: Final = ("create_job", "create_monitor", "import_data")
 
 
@@ -46,10 +49,45 @@ def _create(context: Context) -> Any:
         raise FileError([trigger.mistake(f"trigger: a trigger of type {kind} needs {', '.join(lacking)}:")])
     if kind == "cron" and (wrong := refuse(trigger.value["expression"].text)):
         raise FileError([trigger.value["expression"].mistake(f"trigger.expression: {wrong}")])
+    _check_trigger(trigger)
+    _check_job(node)
     spec = node.plain()
     name = str(spec["name"])
     print(f"WARNING: schedule {name} is kept; nothing keeps time on the desk, so its job runs only when you run it", file=sys.stderr)
     return _shown(context, resources.put(context.store(), "schedule", name, json.loads(json.dumps(spec, default=str))))
+
+
+def _check_trigger(trigger: Node) -> None:
+    """Times and the pattern of a recurrence."""
+    for key in ("start_time", "end_time"):
+        if (at := trigger.get(key)) is not None:
+            try:
+                datetime.fromisoformat(at.text)
+            except ValueError:
+                raise FileError(
+                    [at.mistake(f"trigger.{key}: found {at.describe()}; allowed: a time such as 2026-01-31T06:00:00")]
+                ) from None
+    pattern = trigger.get("schedule")
+    allowed: dict[str, Any] = {"hours": range(24), "minutes": range(60), "month_days": range(1, 32), "week_days": _DAYS}
+    for key, node in pattern.items() if pattern is not None else ():
+        for item in node.value if node.is_list else [node]:
+            value = item.text.lower() if key == "week_days" else item.value
+            if value not in allowed[key]:
+                names = ", ".join(_DAYS) if key == "week_days" else f"{allowed[key][0]} to {allowed[key][-1]}"
+                raise FileError([item.mistake(f"trigger.schedule.{key}: found {item.describe()}; allowed: {names}")])
+
+
+def _check_job(node: Node) -> None:
+    job = node.get("create_job")
+    if job is None:
+        return
+    at = job.get("job") if job.is_mapping else job
+    if at is None:
+        raise FileError([job.mistake("create_job: found no job; allowed: the path of a job file, or a mapping with job:")])
+    if at.is_mapping or at.text.startswith("azureml:"):
+        return
+    if not (at.source.path.parent / at.text.removeprefix("file:")).is_file():
+        raise FileError([at.mistake(f"create_job: there is no file {at.text!r}; mend the path")])
 
 
 def _enable(context: Context, *, enabled: bool) -> Any:
