@@ -95,6 +95,16 @@ def test_what_only_azure_runs_is_refused_by_name(desk, name):
     assert done.stderr == desk.read("job.txt")
 
 
+@pytest.mark.parametrize(("name", "task"), [("automl-forecasting", "forecasting"), ("automl-image-classification", "image_classification")])
+def test_of_an_automl_task_that_is_not_trained_here_nothing_else_is_said(desk, name, task):
+    lay_out(desk, name)
+    done = desk.run()
+    assert (done.returncode, done.stdout) == (3, "")
+    first, *_ = done.stderr.splitlines()
+    assert f"task: {task!r} is not trained on the desk; allowed here: regression, classification" in first
+    assert done.stderr.count("job.yml:") == 1
+
+
 def test_a_job_is_kept_with_its_names_and_tags(desk):
     lay_out(desk, "hello-world-org")
     outcome = desk.outcome()
@@ -115,11 +125,17 @@ def test_services_are_noted_and_not_opened(desk):
 
 
 @pytest.mark.long
-def test_registered_components_run_as_those_in_files(desk):
+def test_registered_components_run_without_their_files(desk):
     lay_out(desk, "1b-registered-components")
-    for name in ("upper", "lines"):
+    place = ["--resource-group", "rg", "--workspace-name", "dev"]
+    for words in (
+        ["group", "create", "--name", "rg", "--location", "westeurope"],
+        ["ml", "workspace", "create", "--name", "dev", "--resource-group", "rg"],
+        ["ml", "component", "create", "--file", "upper.yml", *place],
+        ["ml", "component", "create", "--file", "lines.yml", *place],
+    ):
         done = subprocess.run(
-            [sys.executable, "-m", "lockgate.az", "ml", "component", "create", "--file", f"{name}.yml", "-w", "dev", "-g", "local"],
+            [sys.executable, "-m", "lockgate.az", *words],
             cwd=desk.folder,
             env={**os.environ, "LOCKGATE_ROOT": str(desk.folder)},
             capture_output=True,
@@ -128,7 +144,8 @@ def test_registered_components_run_as_those_in_files(desk):
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        (desk.folder / f"{name}.yml").unlink()
+    for name in ("upper.yml", "lines.yml", "src/lines.sh"):
+        (desk.folder / name).unlink()
     outcome = desk.outcome()
     assert contents(Path(outcome["outputs"]["lines_job"]["lines"])) == {"lines.txt": "line: HELLO\n"}
 

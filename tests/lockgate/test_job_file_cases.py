@@ -111,6 +111,7 @@ def test_run_of_a_mistaken_file_starts_nothing_and_makes_no_state(tmp_path):
 
 def test_a_registered_component_that_is_not_there_is_reported_with_those_that_are(tmp_path):
     file = CASES / "err" / "remote-component.yml"
+    (tmp_path / ".lockgate").mkdir()
     done = subprocess.run(
         [sys.executable, "-m", "lockgate", "run", str(file), "--root", str(tmp_path)],
         cwd=CASES / "err",

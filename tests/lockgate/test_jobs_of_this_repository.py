@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lockgate.errors import UnsupportedError
 from lockgate.execution.job_file import load_job
 from lockgate.execution.overrides import parse_override
 from lockgate.execution.specification import PathInput
@@ -57,16 +56,16 @@ def test_the_desk_binds_the_champion(path):
     job = load_job(path, [parse_override(f"jobs.evaluate.inputs.champion.path={CHAMPION}")], ROOT)
     champion = job.nodes["evaluate"].inputs["champion"]
     assert isinstance(champion, PathInput)
-    assert champion.reference == ("flight-delay", "3")
+    assert (champion.reference.kind, champion.reference.name, champion.reference.version) == ("asset", "flight-delay", "3")
 
 
-def test_the_desk_refuses_an_automl_node_by_name():
-    with pytest.raises(UnsupportedError) as caught:
-        load_job(AUTOML, root=ROOT)
-    (mistake,) = caught.value.mistakes
-    assert "node 'train' is of type 'automl', which the desk does not run yet" in mistake.message
-    line = AUTOML.read_text(encoding="utf-8").splitlines()[mistake.place.line - 1]
-    assert line == "    type: automl"
+def test_the_desk_runs_an_automl_node_by_the_projects_own_script():
+    train = load_job(AUTOML, root=ROOT).nodes["train"].component
+    assert train.code == ROOT / "data-science"
+    assert train.command == (
+        "python src/train.py --train ${{inputs.training_data}} --validation ${{inputs.validation_data}} --model ${{outputs.best_model}} "
+        "--task regression --target arr_delay --metric rmse --patience 20 --seconds 1800 --trial-seconds 600 --trials 20"
+    )
 
 
 @pytest.mark.parametrize("path", JOBS, ids=lambda path: path.stem)

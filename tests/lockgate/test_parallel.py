@@ -407,7 +407,7 @@ def test_a_file_is_one_mini_batch(ran):
 
 
 def test_files_of_folders_are_taken_in_order_and_hidden_ones_are_not(ran):
-    assert rows(ran, "folders") == ["0", "2", "4", "1", "3", "5"]
+    assert rows(ran, "folders") == ["0", "2", "4", "1", "3", "5", "_SUCCESS"]
 
 
 def test_a_name_of_a_file_may_hold_blanks_quotes_and_letters_of_any_script(ran):

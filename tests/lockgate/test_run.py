@@ -102,7 +102,7 @@ def test_outputs_are_a_file_and_a_folder_below_the_job(ran):
 def test_a_node_runs_in_a_copy_of_its_code_with_the_python_of_the_project(ran):
     told = json.loads(Path(ran[0]["outputs"]["code"]["told"], "told.json").read_text())
     assert Path(told["python"]).parent == Path(sys.executable).parent
-    assert [name for name in told["files"] if name != "__pycache__"] == ["tell.py"]
+    assert [name for name in told["files"] if name != "__pycache__"] == ["outputs", "tell.py"]
 
 
 def test_a_node_has_its_own_variables_and_those_of_the_shell_but_no_foreign_mlflow(ran, shared):
@@ -194,7 +194,7 @@ def test_a_folder_that_nodes_write_into_does_not_outlive_them(shared):
     )
     outcome = shared.outcome("traces/job.yml", "--jobs", "1")
     listings = [Path(outcome["folder"], node, "log.txt").read_text() for node in ("one", "two")]
-    assert listings == ["hello.txt\n", "hello.txt\n"]
+    assert listings == ["hello.txt\noutputs\n"] * 2
 
 
 def test_a_dangling_link_among_the_code_is_no_crash(shared):

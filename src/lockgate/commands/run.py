@@ -81,11 +81,15 @@ def _run_job(args: argparse.Namespace) -> int:
     from lockgate.execution.overrides import parse_override
     from lockgate.execution.runner import Runner, failure_report
     from lockgate.interrupts import Interrupts
+    from lockgate.state import STATE_FOLDER
     from lockgate.workspace.store import Store
 
     interrupts = Interrupts()
-    store = Store(args.root or find_root(Path.cwd()))
-    job = load_job(args.file, [parse_override(text) for text in args.overrides], store=store)
+    root = args.root or find_root(Path.cwd())
+    # A file with mistakes leaves nothing behind.
+    there = Store(root) if (root / STATE_FOLDER).is_dir() else None
+    job = load_job(args.file, [parse_override(text) for text in args.overrides], store=there)
+    store = there or Store(root)
     watcher = make_watcher(sys.stderr if args.json else sys.stdout, plain=args.plain or args.json)
     runner = Runner(
         job, store, watcher, parallel=at_least_one(args.jobs), reuse=not args.rerun, interrupts=interrupts, isolated=args.isolated

@@ -119,6 +119,7 @@ class _AutomlReader:
             code=script.parents[1],
             environment="",
             conda_file=None,
+            kind="automl",
         )
 
     def _one_of(self, parent: Node, key: str, allowed: tuple[str, ...], default: str = "") -> str:
@@ -133,8 +134,6 @@ class _AutomlReader:
         at = self._node.get("task") or self._node
         if self._node.get("task") is None:
             self._reader.fail(at, f"{self._what}.task: found nothing; allowed: {', '.join(_TASKS)}", at_key=True)
-        elif task and task not in _METRICS:
-            self._reader.refuse(at, f"{self._what}.task: {task!r} is not trained on the desk; allowed here: {', '.join(_METRICS)}")
         elif task:
             self._words += ["--task", task]
         return task
@@ -244,6 +243,15 @@ class _AutomlReader:
                 )
         if names:
             self._words += [argument, ",".join(dict.fromkeys(names))]
+
+
+def refuse_task(reader: Reader, node: Node, what: str) -> bool:
+    """Refuse a task that Azure knows and the desk does not train; nothing else is said of such a node."""
+    task = node.get("task")
+    if task is None or task.text.lower() not in _TASKS or task.text.lower() in _METRICS:
+        return False
+    reader.refuse(task, f"{what}.task: {task.text!r} is not trained on the desk; allowed here: {', '.join(_METRICS)}")
+    return True
 
 
 def project_of(file: Path, root: Path) -> Path | None:

@@ -42,6 +42,7 @@ from lockgate.workspace.specifications import check
 from lockgate.workspace.store import Store
 from lockgate.yaml_source import Node, load_yaml
 
+_ASSET_WORD: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}")
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _JOB_KEYS: Final = (
@@ -82,6 +83,7 @@ class _JobReader(ComponentReader):
         super().__init__(root)
         self._store = store
         self._parent_outputs: dict[str, NodeOutput] = {}
+        self._output_types: dict[str, str] = {}
 
     def values(self, parent: Node, what: str, *, bindings: bool) -> dict[str, tuple[Value | Broken, Node]]:
         """The values of an `inputs` section of a job or node."""
@@ -198,6 +200,9 @@ class _JobReader(ComponentReader):
             component = self._inline(name, node, kind)
         if component is None:
             return None
+        runs = "pipeline" if isinstance(component, PipelineComponent) else component.kind
+        if own is not None and runs != kind:
+            self.fail(node.get("type") or node, f"jobs.{name}.type: found {kind!r}; its component is of type {runs!r}: write that")
         self._node_keys(name, node, kind, component, own)
         if isinstance(component, Component) and own is not None and node.get("environment") is not None:
             environment, conda = self.environment(node)
@@ -209,7 +214,7 @@ class _JobReader(ComponentReader):
         self._bind(name, node, component, bound)
         inputs = {key: value for key, (value, _) in bound.items() if not isinstance(value, Broken)}
         if isinstance(component, PipelineComponent):
-            return NestedNode(name, component, inputs)
+            return NestedNode(name, component, inputs, saved)
         return PipelineNode(
             name=name,
             component=component,
@@ -230,20 +235,24 @@ class _JobReader(ComponentReader):
             self.keys(node, _PARALLEL_KEYS if own is None else _NODE_KEYS, what, refused=(*own_keys, *_REFUSED))
         else:
             self.keys(node, _NODE_KEYS if own is not None else (*_NODE_KEYS, *COMMAND_KEYS), what, refused=_REFUSED)
-        self._services(node, what)
+        self.services(node, what)
 
-    def _services(self, node: Node, what: str) -> None:
+    def services(self, node: Node, what: str) -> None:
+        """Note the services that are not opened."""
         services = self.mapping(node, "services")
         for name, value in services.items() if services else ():
             self.note(value, f"services.{name} of {what} is not opened on the desk")
 
     def _automl(self, name: str, node: Node, what: str, *, bindings: bool) -> PipelineNode | None:
+        if automl_file.refuse_task(self, node, what):
+            return None
         component = automl_component(self, node, name, what, self.root)
         inputs: dict[str, Value] = {}
         for key in automl_file.DATA:
             at = node.get(key)
             if at is None:
-                self.fail(node, f"{what}.{key}: found nothing; allowed on the desk: an mltable, as prep writes it", at_key=True)
+                say = self.fail if key == "training_data" else self.refuse
+                say(node, f"{what}.{key}: found nothing; allowed on the desk: an mltable, as prep writes it", at_key=True)
                 continue
             found = self._value(key, at, what, bindings=bindings)
             if isinstance(found, Literal):
@@ -256,7 +265,7 @@ class _JobReader(ComponentReader):
         if section is None or section.get("best_model") is None:
             self.note(node, f"{what} has no outputs: best_model, so that nothing can use its model")
         saved = self._outputs(f"{what}.outputs", node, component, name)
-        self._services(node, what)
+        self.services(node, what)
         return PipelineNode(
             name=name,
             component=component,
@@ -277,7 +286,7 @@ class _JobReader(ComponentReader):
         if not isinstance(component, Component):
             return None
         saved = self._outputs("outputs", top, component, "command")
-        self._services(top, "the job")
+        self.services(top, "the job")
         return PipelineNode(
             name="command",
             component=component,
@@ -296,7 +305,7 @@ class _JobReader(ComponentReader):
         ports, outputs = self.ports(node, "inputs"), self.ports(node, "outputs")
         section = node.get("inputs")
         given = {name: (port, section.value[name]) for name, port in ports.items()} if section is not None else {}
-        nodes, sources = self.scope(node, given, set(outputs))
+        nodes, sources = self.scope(node, given, {name: port.type for name, port in outputs.items()})
         for name in outputs.keys() - sources.keys():
             at = node.value["outputs"].value[name]
             self.fail(at, f"outputs.{name}: no node's output is bound to it; write ${{{{parent.outputs.{name}}}}} at one", at_key=True)
@@ -305,16 +314,17 @@ class _JobReader(ComponentReader):
         return PipelineComponent(self.text(node, "name", "component"), ports, outputs, nodes, sources)
 
     def scope(
-        self, top: Node, inputs: Mapping[str, tuple[Value | Broken | Port, Node]], outputs: set[str]
+        self, top: Node, inputs: Mapping[str, tuple[Value | Broken | Port, Node]], outputs: Mapping[str, str]
     ) -> tuple[dict[str, PipelineNode], dict[str, NodeOutput]]:
         """The nodes of a pipeline, those of nested ones in their place, and which outputs its own are.
 
         Args:
             top: holds `jobs`.
             inputs: the pipeline's own.
-            outputs: the names of its own.
+            outputs: the names of its own, and their types.
         """
         outer, self._parent_outputs = self._parent_outputs, {}
+        outer_types, self._output_types = self._output_types, dict(outputs)
         section = self.mapping(top, "jobs")
         jobs = top.get("jobs")
         if jobs is None or not jobs.value:
@@ -332,10 +342,11 @@ class _JobReader(ComponentReader):
             self.fail(
                 section.value[cycle[0]], f"nodes wait for each other in a circle: {' → '.join(cycle)}; take one binding out", at_key=True
             )
-        for name in self._parent_outputs.keys() - outputs:
+        for name in self._parent_outputs.keys() - outputs.keys():
             there = ", ".join(sorted(outputs)) or "none"
             self.fail(top, f"${{{{parent.outputs.{name}}}}}: the pipeline has no output {name!r}; outputs are: {there}", at_key=True)
         bound, self._parent_outputs = self._parent_outputs, outer
+        self._output_types = outer_types
         if self.mistakes:
             return {}, bound
         nodes, meant = _flat(read)
@@ -380,10 +391,16 @@ class _JobReader(ComponentReader):
             path = value.get("path") or value
             bound = isinstance(path.value, str) and "${{" in path.value
             inputs[key] = Port(key, "" if bound else type_)
-        outputs = {key: Port(key, self.text(value, "type", "uri_folder")) for key, value in self._output_items(node)}
+        outputs = {key: Port(key, self._type_of_output(value)) for key, value in self._output_items(node)}
         if kind == "parallel":
             return parallel_component(self, node, name, f"jobs.{name}", inputs, outputs)
         return self._command(node, name, inputs, outputs)
+
+    def _type_of_output(self, node: Node) -> str:
+        """The type of an inline node's output: its own, or that of the pipeline's output that it is."""
+        path = node.get("path") if node.is_mapping else node
+        parent = parent_output(path.text) if path is not None and isinstance(path.value, str) else None
+        return self.text(node, "type", self._output_types.get(parent or "", "uri_folder"))
 
     def _output_items(self, node: Node) -> Iterable[tuple[str, Node]]:
         section = self.mapping(node, "outputs")
@@ -402,17 +419,22 @@ class _JobReader(ComponentReader):
                 continue
             path = value.get("path") if value.is_mapping else value
             parent = parent_output(path.text) if path is not None and isinstance(path.value, str) else None
-            if parent is not None:
+            if parent is not None and parent in self._parent_outputs:
+                first = self._parent_outputs[parent]
+                self.fail(
+                    value, f"{what}.{key}: {parent!r} of the pipeline is output {first.name!r} of {first.node!r} already; bind it once"
+                )
+            elif parent is not None:
                 self._parent_outputs[parent] = NodeOutput(name, key)
             elif not value.is_mapping and value.value is not None:
                 self.fail(value, f"{what}.{key}: found {value.describe()}; allowed: ${{{{parent.outputs.NAME}}}}, or a mapping with a type")
             if value.is_mapping:
-                found = self.saved(value, f"{what}.{key}", component.outputs[key].type, bound=parent is not None)
+                found = self.saved(value, f"{what}.{key}", component.outputs[key].type, key, bound=parent is not None)
                 if found is not None:
                     saved[key] = found
         return saved
 
-    def saved(self, node: Node, what: str, kind: str, *, bound: bool = False) -> Saved | None:
+    def saved(self, node: Node, what: str, kind: str, output: str, *, bound: bool = False) -> Saved | None:
         """Where an output goes; None if it goes nowhere beside the job's folder."""
         self.keys(node, ("type", "mode", "description", "path", "name", "version"), what)
         kind = self.text(node, "type", kind)
@@ -422,7 +444,10 @@ class _JobReader(ComponentReader):
         path = node.get("path") if not bound else None
         reference = None
         if path is not None and path.value is not None:
-            reference = references.parse(path.text)
+            text = path.text.replace("${{default_datastore}}", "workspaceblobstore").replace("${{output_name}}", output)
+            reference = references.parse(text)
+            if reference.kind == "datastore" and any(part == ".." for part in reference.path.split("/")):
+                self.fail(path, f"{what}.path: found {path.text!r}; allowed: a path within the datastore, without '..'")
             if reference.kind in ("web", "local"):
                 allowed = "azureml://datastores/NAME/paths/…"
                 (self.refuse if reference.kind == "web" else self.fail)(
@@ -433,6 +458,9 @@ class _JobReader(ComponentReader):
         name, version = self.text(node, "name"), self.text(node, "version")
         if version and not name:
             self.fail(node.value["version"], f"{what}.version: found a version without a name; name both, or none", at_key=True)
+        for key, text in (("name", name), ("version", version)):
+            if text and not _ASSET_WORD.fullmatch(text):
+                self.fail(node.value[key], f"{what}.{key}: found {text!r}; allowed: letters, digits, '.', '-' and '_'")
         if reference is None and not name:
             return None
         return Saved(kind, reference, name, version, node)
@@ -499,7 +527,11 @@ def _flat(read: Mapping[str, AnyNode]) -> tuple[dict[str, PipelineNode], dict[No
             values = {key: _outside(value, item) for key, value in inner.inputs.items()}
             nodes[name] = replace(inner, name=name, inputs={key: value for key, value in values.items() if value is not None})
         for output, source in item.component.sources.items():
-            meant[NodeOutput(item.name, output)] = NodeOutput(f"{item.name}.{source.node}", source.name)
+            inside = NodeOutput(f"{item.name}.{source.node}", source.name)
+            meant[NodeOutput(item.name, output)] = inside
+            if output in item.saved:
+                node = nodes[inside.node]
+                nodes[inside.node] = replace(node, saved={**node.saved, inside.name: item.saved[output]})
     for name, node in nodes.items():
         inputs = {key: meant.get(value, value) if isinstance(value, NodeOutput) else value for key, value in node.inputs.items()}
         nodes[name] = replace(node, inputs=inputs)
@@ -600,13 +632,15 @@ def _single(top: Node, path: Path, reader: _JobReader, kind: str) -> PipelineJob
 
 def _job(top: Node, path: Path, reader: _JobReader) -> PipelineJob:
     reader.keys(top, _JOB_KEYS, "a pipeline job")
+    reader.services(top, "the job")
     settings = reader.mapping(top, "settings")
     if settings is not None:
         reader.keys(settings, _SETTINGS, "settings")
     inputs = reader.values(top, "inputs", bindings=False)
     section = reader.mapping(top, "outputs")
     declared = dict(section.items()) if section else {}
-    nodes, sources = reader.scope(top, inputs, set(declared))
+    types = {name: reader.text(node, "type", "uri_folder") if node.is_mapping else "uri_folder" for name, node in declared.items()}
+    nodes, sources = reader.scope(top, inputs, types)
     outputs: dict[str, tuple[NodeOutput, Saved | None]] = {}
     for name, node in declared.items():
         if name not in sources:
@@ -614,7 +648,7 @@ def _job(top: Node, path: Path, reader: _JobReader) -> PipelineJob:
         elif node.value is not None and not node.is_mapping:
             reader.fail(node, f"outputs.{name}: found {node.describe()}; allowed: a mapping with a type")
         else:
-            outputs[name] = sources[name], reader.saved(node, f"outputs.{name}", "uri_folder") if node.is_mapping else None
+            outputs[name] = sources[name], reader.saved(node, f"outputs.{name}", "uri_folder", name) if node.is_mapping else None
     return PipelineJob(
         path=path,
         name=reader.text(top, "name"),

@@ -107,6 +107,10 @@ class Driver:
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self._python = os.environ.get("LOCKGATE_JOB_PYTHON") or sys.executable
+        if (options.input / "MLTable").is_file():
+            sys.exit(
+                "the input is an mltable, whose rows are not dealt out on the desk; allowed here: uri_folder, uri_file, dealt out file by file"
+            )
         files = list_input(options.input)
         self._batches = deque(Batch(n, files[i : i + options.size]) for n, i in enumerate(range(0, len(files), options.size)))
         self._count = len(self._batches)

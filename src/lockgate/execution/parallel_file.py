@@ -7,7 +7,7 @@ import shlex
 import sys
 from typing import TYPE_CHECKING, Final
 
-from lockgate.execution.bindings import references
+from lockgate.execution.bindings import references, unclosed
 from lockgate.execution.reader import shown
 from lockgate.execution.specification import Component, Port
 from lockgate.yaml_source import Node
@@ -19,6 +19,7 @@ KEYS: Final = ("task", "mini_batch_size", "partition_keys", "input_data", "resou
                "error_threshold", "mini_batch_error_threshold", "logging_level", "is_deterministic")  # fmt: skip
 _TASK: Final = ("type", "code", "entry_script", "program_arguments", "model", "append_row_to", "environment")
 _EXPRESSION: Final = re.compile(r"\$\{\{[^{}]*\}\}")
+_OPTIONAL: Final = re.compile(r"(\$\[\[.*?\]\])")
 _INPUT: Final = re.compile(r"\$\{\{\s*inputs\.([A-Za-z_]\w*)\s*\}\}")
 _OUTPUT: Final = re.compile(r"\$\{\{\s*outputs\.([A-Za-z_]\w*)\s*\}\}")
 DRIVER: Final = "lockgate.execution.parallel"
@@ -39,7 +40,7 @@ def parallel_component(
     before = len(reader.mistakes)
     task = reader.mapping(node, "task")
     if task is None:
-        reader.fail(node, f"{what}: task: found nothing; allowed: a mapping with entry_script, code, environment", at_key=True)
+        reader.fail(node, f"{what}.task: found nothing; allowed: a mapping with entry_script, code, environment", at_key=True)
         return None
     reader.keys(task, _TASK, f"{what}.task")
     for key in ("model",):
@@ -55,11 +56,14 @@ def parallel_component(
     script = reader.text(task, "entry_script")
     if code is not None and not folder.is_dir():
         reader.fail(code, f"{what}.task.code: there is no folder {code.text!r} ({shown(folder, reader.root)}); mend the path")
-    elif not script or not (folder / script).is_file():
+    elif not script or not (folder / script).is_file() or not (folder / script).resolve().is_relative_to(folder.resolve()):
         reader.fail(
             task.get("entry_script") or task,
             f"{what}.task.entry_script: found {script or 'nothing'!r}; allowed: a file in {shown(folder, reader.root)}",
         )
+    level = node.get("logging_level")
+    if level is not None and level.text.upper() not in ("DEBUG", "INFO", "WARNING"):
+        reader.fail(level, f"{what}.logging_level: found {level.describe()}; allowed: DEBUG, INFO, WARNING")
     data = _input_data(reader, node, what, inputs)
     words = [
         "--entry", script,
@@ -104,6 +108,7 @@ def parallel_component(
         environment=environment,
         conda_file=conda,
         deterministic=reader.boolean(node, "is_deterministic", default=True),
+        kind="parallel",
     )
 
 
@@ -168,18 +173,36 @@ def _arguments(reader: ComponentReader, task: Node, what: str, inputs: dict[str,
     found = task.get("program_arguments")
     if found is None or found.value is None:
         return []
+    if not isinstance(found.value, str):
+        reader.fail(found, f"{what}.task.program_arguments: found {found.describe()}; allowed: a text")
+        return []
     for reference in references(found.text):
         declared = {"inputs": inputs, "outputs": outputs}.get(reference.kind, {})
         if reference.name not in declared:
-            reader.fail(
-                found, f"{what}.task.program_arguments: {reference.text} is not declared; inputs are: {', '.join(inputs) or 'none'}"
-            )
+            kind = reference.kind if reference.kind in ("inputs", "outputs") else "inputs"
+            names = ", ".join(outputs if kind == "outputs" else inputs) or "none"
+            reader.fail(found, f"{what}.task.program_arguments: {reference.text} is not declared; {kind} are: {names}")
+        elif reference.kind == "inputs" and inputs[reference.name].optional and not reference.optional:
+            reader.fail(found, f"{what}.task.program_arguments: {reference.text} is optional, so it must stand inside $[[ … ]]")
+    offset = unclosed(found.text)
+    if offset is not None:
+        reader.fail(
+            found,
+            f"{what}.task.program_arguments: {found.text[offset:].split()[0]!r} is not closed; allowed: ${{{{inputs.NAME}}}} or ${{{{outputs.NAME}}}}",
+        )
+    words: list[str] = []
     try:
-        words = shlex.split(_EXPRESSION.sub(lambda match: f"\0{match[0].replace(' ', '')}\0", found.text))
+        for piece in _OPTIONAL.split(found.text):
+            optional = piece.startswith("$[[")
+            quoted = " ".join(_quoted(piece.removeprefix("$[[").removesuffix("]]") if optional else piece))
+            words.append(f"$[[{quoted}]]" if optional else quoted)
     except ValueError as error:
         reader.fail(found, f"{what}.task.program_arguments: found {found.describe()}: {error}; allowed: words, with quotes closed")
         return []
-    return [
-        "--",
-        *("".join(part if part.startswith("${{") else shlex.quote(part) for part in word.split("\0") if part) or "''" for word in words),
-    ]
+    return ["--", *(word for word in words if word)]
+
+
+def _quoted(text: str) -> list[str]:
+    """Words as bash takes them one by one, whatever is in them; `${{…}}` stays as it is."""
+    found = shlex.split(_EXPRESSION.sub(lambda match: f"\0{match[0].replace(' ', '')}\0", text))
+    return ["".join(part if part.startswith("${{") else shlex.quote(part) for part in word.split("\0") if part) or "''" for word in found]

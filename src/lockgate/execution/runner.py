@@ -177,10 +177,10 @@ class Runner:
         try:
             self._build_environments()
             self._loop(inputs)
-            self._save_own_outputs()
+            lost = self._save_own_outputs()
             failed = [v.name for v in self._view.nodes.values() if v.status == "failed"]
-            status = "Failed" if failed else "Completed"
-            reason = f"failed: {', '.join(failed)}" if failed else None
+            status = "Failed" if failed or lost else "Completed"
+            reason = f"failed: {', '.join(failed)}" if failed else lost or None
         except (KeyboardInterrupt, BrokenPipeError):
             status, reason = "Canceled", "interrupted"
             raise
@@ -420,6 +420,8 @@ class Runner:
             shutil.copytree(snapshot, folder, copy_function=shutil.copy2)
         else:
             folder.mkdir(parents=True)
+        # What a script writes into ./outputs, Azure keeps; the folder is there before it starts.
+        (folder / "outputs").mkdir(exist_ok=True)
         run = self._begin_run(node)
         environment = {**self._environment(node, run), **command.variables}
         if node.name in self._pythons:
@@ -510,18 +512,24 @@ class Runner:
         for name, saved in node.saved.items():
             self._view.notes += save(self._store, saved, outputs[name], self._name)
 
-    def _save_own_outputs(self) -> None:
-        """The pipeline's own outputs: those of its nodes that it names, once all have ended well."""
-        if any(view.status not in ("completed", "reused") for view in self._view.nodes.values()):
-            return
+    def _save_own_outputs(self) -> str:
+        """The pipeline's own outputs: those of its nodes that it names, as far as these have ended well. Why one can't be kept, if one can't."""
         found: dict[str, str] = {}
+        lost = ""
         for name, (source, saved) in self._job.outputs.items():
-            path = self._outcome.outputs[source.node][source.name]
+            made = self._outcome.outputs.get(source.node)
+            if made is None:
+                continue
+            path = made[source.name]
             found[name] = str(path)
-            if saved is not None:
-                self._view.notes += save(self._store, saved, path, self._name)
+            try:
+                self._view.notes += save(self._store, saved, path, self._name) if saved is not None else []
+            except (StateError, OSError) as error:
+                lost = f"output {name} could not be kept: {error}"
+                self._view.notes.append(lost)
         if found:
             jobs.record_node(self._store, self._name, jobs.OWN, "Completed", seconds=0.0, reused_from=None, outputs=found, run_id=None)
+        return lost
 
     def _finish(self, started: _Started, status: NodeStatus, detail: str) -> None:
         view = self._view.nodes[started.node.name]
@@ -571,7 +579,11 @@ class Runner:
         if not all((name, version) in there for name, version in found.models):
             return False
         outputs = {name: Path(path) for name, path in found.outputs.items()}
-        self._save_outputs(node, outputs)
+        try:
+            self._save_outputs(node, outputs)
+        except (StateError, OSError) as error:
+            self._change(view, "failed", f"an output could not be kept: {error}")
+            return True
         self._outcome.outputs[node.name] = outputs
         self._outcome.models += [(name, version) for name, version in found.models]
         self._outcome.reused.append(node.name)

@@ -101,7 +101,7 @@ Value = Binding | PathInput | Literal
 
 def with_article(noun: str) -> str:
     """The noun with its indefinite article, such as an integer."""
-    return f"{'an' if noun[:1] in 'aeio' else 'a'} {noun}"
+    return f"{'an' if noun[:1] in 'aeio' or noun == 'mltable' else 'a'} {noun}"
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,7 @@ class Component:
         code: absolute folder of the code; None if there is none.
         environment: a reference or name of the environment, for people.
         conda_file: the environment's conda file, whose pins are compared with what is installed.
+        kind: command, parallel or automl.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Component:
     environment: str
     conda_file: Path | None
     deterministic: bool = True
+    kind: str = "command"
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,7 @@ class NestedNode:
     name: str
     component: PipelineComponent
     inputs: dict[str, Value]
+    saved: dict[str, Saved] = field(default_factory=dict)
 
     def needs(self) -> set[str]:
         """The nodes it waits for."""

@@ -10,7 +10,7 @@ from typing import Final
 
 _BLOCK: Final = 1 << 20
 _ALWAYS_LEFT_OUT: Final = ("__pycache__/", ".git/", ".amlignore")
-_NEVER_ENTERED: Final = ("__pycache__", ".git")
+_NEVER_ENTERED: Final = ("__pycache__", ".git", ".lockgate")
 
 
 class Hasher:

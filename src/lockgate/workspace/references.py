@@ -12,9 +12,9 @@ from typing import Any, Final, Literal
 from lockgate.workspace.errors import ConflictError, MissingError
 from lockgate.workspace.store import Store
 
-_ASSET: Final = re.compile(r"azureml:(?P<name>[\w-]+)(?::(?P<version>[\w.-]+)|@(?P<label>[\w.-]+))")
+_ASSET: Final = re.compile(r"azureml:(?P<name>[\w.-]+)(?::(?P<version>[\w.-]+)|@(?P<label>[\w.-]+))")
 _REGISTRY: Final = re.compile(
-    r"azureml://registries/(?P<place>[\w-]+)/(?P<kind>models|data|environments|components)/(?P<name>[\w-]+)/(?:versions/(?P<version>[\w.-]+)|labels/(?P<label>[\w.-]+))"
+    r"azureml://registries/(?P<place>[\w-]+)/(?P<kind>models|data|environments|components)/(?P<name>[\w.-]+)/(?:versions/(?P<version>[\w.-]+)|labels/(?P<label>[\w.-]+))"
 )
 _JOB: Final = re.compile(r"azureml://jobs/(?P<name>[\w.-]+)/outputs/(?P<output>[\w-]+)(?:/paths/?(?P<path>.*))?")
 _DATASTORE: Final = re.compile(r"azureml://(?:.*/)?datastores/(?P<name>[\w-]+)/paths/(?P<path>.*)")
