@@ -33,8 +33,14 @@ def main() -> None:
     if len(manifests) != 1:
         sys.exit(f"{args.folder}: holds {len(manifests)} files manifest.json; allowed: one model")
     folder = manifests[0].parent
-    listed: dict[str, str] = json.loads(manifests[0].read_text())["files"]
-    there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {"manifest.json"}
+    try:
+        listed: dict[str, str] = json.loads(manifests[0].read_text(encoding="utf-8"))["files"]
+        listed.items()
+    except (ValueError, KeyError, TypeError, AttributeError):
+        sys.exit("manifest.json: is damaged; this is not the model that was registered")
+    # MLflow writes a file of its own when it downloads, and Python compiles what it imports; nothing of either is served.
+    there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    there -= {"manifest.json", "registered_model_meta"}
     for name in sorted(there ^ listed.keys()):
         sys.exit(
             f"{name}: {'is not in the manifest' if name in there else 'is in the manifest and not there'}; this is not the model that was registered"

@@ -77,7 +77,7 @@ async def ask_all(folder: Path) -> tuple[Counter[int], list[dict[str, str]]]:
         while left > 0:
             left -= 1
             future = loop.create_future()
-            connection.send(request, lambda response, error: future.set_result((response, error)))
+            connection.send(request, lambda response, error, future=future: future.set_result((response, error)))
             response, error = await future
             if response is None:
                 lost.append({"error": repr(error)})

@@ -33,7 +33,7 @@ def document(contract: Contract) -> dict[str, Any]:
     row = {
         "type": "object",
         "properties": {column.name: column_schema(column) for column in columns},
-        "required": [column.name for column in columns if not column.missing],
+        "required": [column.name for column in columns],  # One that may be missing is null, not left out.
     }
     request = {"type": "object", "required": ["input_data"], "properties": {"input_data": {"type": "array", "items": row}}}
     value: dict[str, Any] = {"type": "string", "enum": list(contract.classes)} if contract.classes else {"type": "number"}

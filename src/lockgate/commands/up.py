@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import time
 from pathlib import Path
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 FIRST: Final = "dev-model-training"
 SECOND: Final = "stage-register-in-staging"
 LAST: Final = "prod-batch-endpoint"
-_SAME: Final = ("model", "version", "sha256", "environment_version", "batch_environment_version")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ask", action="store_true", help="wait for `lockgate approve` where production asks, and approve nothing by itself"
     )
+    parser.add_argument("--again", action="store_true", help="run everything, also if nothing has changed")
     parser.add_argument("--plain", action="store_true", help="lines instead of a live tree")
     parser.add_argument("--logs", action="store_true", help="show what the steps print")
     parser.add_argument(
@@ -68,6 +69,17 @@ def _deliver(args: argparse.Namespace, root: Path) -> int:
     from lockgate.agent.runs import Runs
 
     begin = time.monotonic()
+    fingerprint = _fingerprint(args, root)
+    if not args.again and _is_unchanged(root, fingerprint):
+        runs = Runs(root)
+        last = runs.of_pipeline(LAST)[-1]
+        trained = runs.of_pipeline(FIRST)[-1]
+        release = delivery.release_of(trained.path)
+        print(
+            f"unchanged since run {last.id}: data, code and settings are those that went all the way, and production answers; nothing is run again (--again does)"
+        )
+        _say(root, trained, release, time.monotonic() - begin)
+        return 0
     for what in delivery.prepare(root):
         print(f"made     {what}")
     parameters = ["-p", f"automl={args.automl}", *(["-p", f"searchSeconds={args.seconds}"] if args.seconds else [])]
@@ -80,15 +92,44 @@ def _deliver(args: argparse.Namespace, root: Path) -> int:
     if not release:
         print(f"\nREFUSED: nothing is released, and what production has stays; report: {_report(trained, root)}")
         return 1
-    before = _delivered(runs)
-    if before is not None and all(before[1].get(key) == release.get(key) for key in _SAME):
-        print(f"unchanged: {release['model']}:{release['version']} went all the way in run {before[0].id}; nothing is deployed again")
-    elif trained.record.get("sourceBranch") == "refs/heads/main":
+    if trained.record.get("sourceBranch") == "refs/heads/main":
         code = _run(args, root, SECOND, "--resource", f"upstream={trained.id}")
     else:
         print(f"{trained.record.get('sourceBranch')} is not refs/heads/main: the release stops after dev, as in Azure DevOps")
+    if not code and trained.record.get("sourceBranch") == "refs/heads/main":
+        (root / ".lockgate" / "up.json").write_text(json.dumps({"fingerprint": fingerprint}), encoding="utf-8")
     _say(root, trained, release, time.monotonic() - begin)
     return code
+
+
+def _fingerprint(args: argparse.Namespace, root: Path) -> str:
+    """Stands for all files of the repository but ignored ones, and for what `up` was asked for."""
+    import hashlib
+
+    from lockgate.agent.git import commit_of
+    from lockgate.workspace.content import Hasher
+
+    ignored = (root / ".gitignore").read_text(encoding="utf-8").splitlines() if (root / ".gitignore").exists() else []
+    files = Hasher(root / ".lockgate" / "up-hashes.json")
+    content = files.tree(root, tuple(ignored))
+    files.save()
+    return hashlib.sha256(json.dumps([content, args.seconds, args.automl, commit_of(root).branch]).encode()).hexdigest()
+
+
+def _is_unchanged(root: Path, fingerprint: str) -> bool:
+    """Whether the last `up` ended well with the same files, and what it deployed answers still."""
+    from lockgate import delivery
+
+    path = root / ".lockgate" / "up.json"
+    try:
+        same = json.loads(path.read_text(encoding="utf-8")).get("fingerprint") == fingerprint
+    except (OSError, ValueError):
+        return False
+    if not same:
+        return False
+    rows = [row for place in delivery.places(root) if place.name != "dev" for row in delivery.deployments(root, place)]
+    online = [row for row in rows if row["kind"] == "online" and row["traffic"] == "100 %"]
+    return len(online) == 2 and all(row["state"] == "Succeeded" for row in online)
 
 
 def _run(args: argparse.Namespace, root: Path, pipeline: str, *words: str) -> int:
@@ -101,14 +142,6 @@ def _run(args: argparse.Namespace, root: Path, pipeline: str, *words: str) -> in
     return command.run(parser.parse_args([str(root / "mlops-pipelines" / f"{pipeline}.yml"), *own, *words]))
 
 
-def _delivered(runs: Any) -> tuple[RunFolder, dict[str, Any]] | None:
-    """The last run that went all the way, and its release."""
-    from lockgate.delivery import release_of
-
-    found = [run for run in runs.of_pipeline(LAST) if run.record.get("result") == "Succeeded"]
-    return (found[-1], release_of(found[-1].path)) if found else None
-
-
 def _report(run: RunFolder, root: Path) -> str:
     path = run.path / "artifacts" / "report" / "report.html"
     return str(path.relative_to(root) if path.is_relative_to(root) else path)
@@ -116,8 +149,6 @@ def _report(run: RunFolder, root: Path) -> str:
 
 def _say(root: Path, trained: RunFolder, release: dict[str, Any], seconds: float) -> None:
     """Verdict, figures, versions, the address with an answer, and how to stop."""
-    import json
-
     from lockgate import delivery
     from lockgate.up import figures
 

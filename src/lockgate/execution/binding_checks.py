@@ -65,10 +65,8 @@ def _check_parent_input(
             reader.fail(at, f"{what}: the pipeline's input {value.name!r} is {given_at.describe()}; {wrong}")
     elif isinstance(given, Port):
         # What an inline node is bound to has that type.
-        fits = (
-            not port.type
-            or (given.is_data == port.is_data
-            and not (port.refuses(given.type) if port.is_data else _differ(given.type, port.type)))
+        fits = not port.type or (
+            given.is_data == port.is_data and not (port.refuses(given.type) if port.is_data else _differ(given.type, port.type))
         )
         if not fits:
             reader.fail(
