@@ -222,7 +222,8 @@ def test_a_pipeline_of_the_chain_takes_its_environment_s_names_and_locks_and_app
 @pytest.mark.parametrize("path", named(PIPELINES))
 def test_a_job_runs_in_the_pool_that_the_configuration_names(path, expanded):
     pools = [job.get("pool") for stage in expanded[path.stem]["stages"] for job in stage["jobs"]]
-    assert pools == [{"name": "lockgate"}] * len(pools)
+    # A macro: what the variables files give is not known yet where a file's own pool is read.
+    assert pools == [{"name": "$(agent_pool)"}] * len(pools)
 
 
 # Templates and their scripts

@@ -411,7 +411,7 @@ def test_no_answers_of_a_batch_fail(endpoint, model, batch):
         path.unlink()
     done = compare(endpoint, model, batch)
     assert done.returncode == 1
-    assert lines(done) == ["FAILED  batch: 0 rows compared with online answers, 0 differ"]
+    assert lines(done) == ["FAILED  batch: 0 answers for 450 rows of rows.csv"]
 
 
 def test_an_error_of_the_endpoint_names_the_rows(endpoint, model, batch):
