@@ -84,6 +84,21 @@ class Service:
         finally:
             connection.close()
 
+    def answered(self):
+        """An answer that is a 200; None for any other."""
+        found = self.call()
+        return found if found[0] == 200 else None
+
+    def shown_as(self, state):
+        """The deployment blue once it is in a state."""
+        found = self.cloud.get("ml", "online-deployment", "show", "--name", "blue", "--endpoint-name", "ep1")
+        return found if found["provisioning_state"] == state else None
+
+    def done(self, verb, *words):
+        """A command on the endpoint that went well; None if it did not."""
+        found = self.cloud.az("ml", "online-endpoint", verb, "--name", "ep1", *words)
+        return found if found.returncode == 0 else None
+
     def word(self, **headers):
         status, body, _ = self.call(**headers)
         assert status == 200, body
@@ -206,7 +221,7 @@ def test_a_process_that_dies_is_started_again(service):
     service.deploy("blue", "--all-traffic")
     first = json.loads(service.call()[1])["pid"]
     assert service.call({"die": True})[0] == 502
-    again = json.loads(until(lambda: (lambda got: got[0] == 200 and got)(service.call()))[1])["pid"]
+    again = json.loads(until(service.answered)[1])["pid"]
     assert again != first
     assert "ended with exit code 7" in service.logs()
     assert "is started again in 0.2 s" in service.logs()
@@ -217,8 +232,7 @@ def test_a_process_that_dies_again_and_again_fails_the_deployment(service):
         "code/score.py", "import os, threading\ndef init(): threading.Timer(0.2, os._exit, [9]).start()\ndef run(raw): return 1\n"
     )
     service.deploy("blue", "--all-traffic")
-    show = ("ml", "online-deployment", "show", "--name", "blue", "--endpoint-name", "ep1")
-    shown = until(lambda: (lambda got: got["provisioning_state"] == "Failed" and got)(service.cloud.get(*show)), 40)
+    shown = until(lambda: service.shown_as("Failed"), 40)
     assert "ended with exit code 9, 6 times in a row" in shown["error"]
     assert service.call()[0] == 503
 
@@ -369,11 +383,11 @@ def test_what_is_no_http_is_refused_and_the_router_goes_on(standing):
 def test_requests_sent_ahead_are_answered_in_order(standing):
     import socket
 
-    one = lambda rows: (
-        lambda body: (
-            f"POST /score HTTP/1.1\r\nhost: x\r\nauthorization: {standing.headers['Authorization']}\r\ncontent-length: {len(body)}\r\n\r\n{body}"
-        )
-    )(json.dumps({"input_data": [0] * rows}))
+    def one(rows):
+        body = json.dumps({"input_data": [0] * rows})
+        head = f"POST /score HTTP/1.1\r\nhost: x\r\nauthorization: {standing.headers['Authorization']}\r\ncontent-length: {len(body)}"
+        return f"{head}\r\n\r\n{body}"
+
     with socket.create_connection(("127.0.0.1", standing.port), timeout=10) as connection:
         connection.sendall("".join(one(rows) for rows in range(30)).encode())
         data = b""
@@ -401,11 +415,7 @@ def test_a_killed_router_is_started_by_the_next_command_on_the_same_port(service
     os.kill(process_of(service.store, "ep1"), signal.SIGKILL)
     until(lambda: process_of(service.store, "ep1") is None)
     service.cloud.write("r.json", "{}")
-    said = until(
-        lambda: (lambda done: done.returncode == 0 and done)(
-            service.cloud.az("ml", "online-endpoint", "invoke", "--name", "ep1", "--request-file", "r.json")
-        )
-    )
+    said = until(lambda: service.done("invoke", "--request-file", "r.json"))
     assert "blue" in said.stdout
     assert service.word() == "blue"
 
@@ -651,7 +661,7 @@ def test_an_endpoint_is_made_again_only_once_the_old_one_is_gone(service):
             in ("Deleting", "")
         )
     )
-    done = until(lambda: (lambda made: made.returncode == 0 and made)(service.cloud.az("ml", "online-endpoint", "create", "--name", "ep1")))
+    done = until(lambda: service.done("create"))
     delete.join()
     slow.join()
     assert json.loads(done.stdout)["scoring_uri"]
