@@ -274,7 +274,7 @@ def test_too_few_answers_of_the_canary_means_back(team):
     team.edit("infrastructure/env-variables/config-infra-prod.yml", "canary_seconds, value: 300", "canary_seconds, value: 1")
     team.edit("infrastructure/env-variables/config-infra-prod.yml", "canary_answers, value: 200", "canary_answers, value: 100000")
     done = release(team)
-    team.git("revert", "--no-edit", "HEAD")
+    team.git("revert", "--no-edit", "HEAD", "HEAD~1")
     assert done.returncode == 1
     assert "at least 100000 are needed" in done.stdout + done.stderr
     assert team.live() == "blue"
