@@ -22,7 +22,12 @@ def az(folder: Path, *words: str) -> float:
     """Seconds that a command takes."""
     begin = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", "lockgate.az", *words], cwd=folder, env={**os.environ, "LOCKGATE_ROOT": str(folder)}, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "lockgate.az", *words],
+        cwd=folder,
+        env={**os.environ, "LOCKGATE_ROOT": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         sys.exit(done.stderr)
