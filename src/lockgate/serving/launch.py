@@ -187,7 +187,7 @@ class _Planner:
 
     def _say_what_has_no_effect(self) -> None:
         """Keys that Azure obeys: refused where the answer would be another one, else named in the log."""
-        refused = {"model_mount_path": "the model lies in AZUREML_MODEL_DIR", "startup_probe": "use readiness_probe"}
+        refused = {"model_mount_path": "the model lies in AZUREML_MODEL_DIR"}
         for key, why in refused.items():
             if (node := self._node.get(key)) is not None:
                 raise UnsupportedError([node.mistake(f"{key} is not supported on the desk: {why}", unsupported=True, at_key=True)])
@@ -205,11 +205,7 @@ class _Planner:
                     )
                 ]
             )
-        for key in ("liveness_probe", "readiness_probe"):
-            scheme = (self._node.get(key) or self._node).get("scheme")
-            if scheme is not None and scheme.text.lower() == "https":
-                raise UnsupportedError([scheme.mistake(f"{key}.scheme: found https; allowed on the desk: http", unsupported=True)])
-        silent = ("app_insights_enabled", "egress_public_network_access", "private_network_connection", "instance_type", "resources")
+        silent = ("app_insights_enabled", "egress_public_network_access", "private_network_connection", "instance_type")
         named = [key for key in silent if self._node.get(key) is not None]
         if named:
             self.notes.append(f"without effect on this machine: {', '.join(named)}")
@@ -237,7 +233,7 @@ class _Planner:
 
     def _probe(self, key: str) -> dict[str, Any]:
         probe = self.spec.get(key) or {}
-        return {name: value for name, value in probe.items() if name in (*_READINESS, "path")}
+        return {name: int(value) for name, value in probe.items() if name in _READINESS}
 
     def _collector(self) -> dict[str, float]:
         node = self._node.get("data_collector")

@@ -6,13 +6,14 @@ Sources: Microsoft's pages on the YAML schemas of the ml extension (version 2).
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from lockgate.errors import FileError, Mistake
 from lockgate.yaml_source import Node
 
-Shape = Literal["text", "number", "boolean", "mapping", "list", "texts", "numbers", "each", "any"]
+Shape = Literal["text", "string", "number", "boolean", "mapping", "list", "texts", "numbers", "each", "any"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Key:
     """A key of a file.
 
     Attributes:
-        shape: texts is a mapping of texts, numbers one of whole numbers from 0 to 100, each one of mappings with `keys`.
+        shape: text takes what YAML types as a number too, string does not; number with `least` takes a number in quotes; texts is a mapping of texts, numbers one of whole numbers from 0 to 100, each one of mappings with `keys`.
         values: the only texts it takes.
         keys: the keys of a mapping; empty: any.
         required: whether the file needs it.
@@ -35,6 +36,7 @@ class Key:
 
 
 TEXT: Final = Key()
+STRING: Final = Key("string")
 NUMBER: Final = Key("number")
 BOOLEAN: Final = Key("boolean")
 TEXTS: Final = Key("texts")
@@ -150,14 +152,17 @@ REGISTRY: Final = {
     "managed_resource_group": TEXT,
     "mlflow_registry_uri": TEXT,
 }
+_IDENTITIES: Final = Key(
+    "mapping", keys={"type": Key(values=("system_assigned", "user_assigned"), required=True), "user_assigned_identities": Key("list")}
+)
 _ENDPOINT: Final = {
     "$schema": TEXT,
-    "name": Key(required=True),
-    "description": TEXT,
+    "name": Key("string", required=True),
+    "description": STRING,
     "tags": TEXTS,
     "properties": TEXTS,
     "location": TEXT,
-    "identity": _IDENTITY,
+    "identity": _IDENTITIES,
     "provisioning_state": TEXT,
     "scoring_uri": TEXT,
     "openapi_uri": TEXT,
@@ -185,14 +190,13 @@ _PROBE: Final = Key(
     "mapping",
     keys={
         "initial_delay": _WAIT, "period": _COUNT, "timeout": _COUNT, "success_threshold": _COUNT, "failure_threshold": _COUNT,
-        "scheme": Key(values=("http", "https")), "method": TEXT, "path": TEXT, "port": NUMBER,
     },
 )  # fmt: skip
 _DEPLOYMENT: Final = {
     "$schema": TEXT,
-    "name": Key(required=True),
-    "endpoint_name": Key(required=True),
-    "description": TEXT,
+    "name": Key("string", required=True),
+    "endpoint_name": Key("string", required=True),
+    "description": STRING,
     "tags": TEXTS,
     "properties": TEXTS,
     "id": TEXT,
@@ -217,7 +221,6 @@ ONLINE_DEPLOYMENT: Final = {
     ),
     "liveness_probe": _PROBE,
     "readiness_probe": _PROBE,
-    "startup_probe": _PROBE,
     "instance_count": _COUNT,
     "instance_type": Key(required=True),
     "model_mount_path": TEXT,
@@ -225,7 +228,7 @@ ONLINE_DEPLOYMENT: Final = {
         "mapping",
         keys={
             "collections": Key(
-                "each", required=True, keys={"enabled": Key(values=("true", "false"), required=True), "data": ANY, "client_id": TEXT}
+                "each", required=True, keys={"enabled": Key("string", values=("true", "false"), required=True), "data": ANY, "client_id": TEXT}
             ),
             "rolling_rate": Key(values=("minute", "hour", "day", "month", "year")),
             "sampling_rate": Key("number", least=0),
@@ -234,7 +237,6 @@ ONLINE_DEPLOYMENT: Final = {
     ),
     "egress_public_network_access": Key(values=("enabled", "disabled")),
     "private_network_connection": BOOLEAN,
-    "resources": Key("mapping"),
 }  # fmt: skip
 _OF_BATCHES: Final = {
     "error_threshold": Key("number", least=-1),
@@ -340,6 +342,9 @@ def check(node: Node, kind: str) -> None:
     if not node.is_mapping:
         raise FileError([node.mistake(f"found {node.describe()}; allowed: a mapping, such as name: and type:")])
     _check_keys(node, _keys_of(node, kind), f"a file of kind {kind}", mistakes)
+    inline = node.get("environment") if kind in ("online_deployment", "batch_deployment") else None
+    if inline is not None and inline.is_mapping:
+        _check_keys(inline, ENVIRONMENT, "environment", mistakes)
     if kind == "environment" and node.get("image") is None and node.get("build") is None:
         mistakes.append(node.mistake("an environment needs image: or build:"))
     if mistakes:
@@ -379,7 +384,8 @@ def _check_value(name: str, value: Node, key: Key, mistakes: list[Mistake]) -> N
         return
     wrong = {
         "text": value.is_mapping or value.is_list,
-        "number": not isinstance(value.value, (int, float)) or isinstance(value.value, bool),
+        "string": not isinstance(value.value, str),
+        "number": _number_of(value, key) is None,
         "boolean": not isinstance(value.value, bool),
         "mapping": not value.is_mapping,
         "each": not value.is_mapping or any(not inner.is_mapping for _, inner in value.items()),
@@ -390,6 +396,7 @@ def _check_value(name: str, value: Node, key: Key, mistakes: list[Mistake]) -> N
     if wrong:
         shapes = {
             "text": "a text",
+            "string": "a text, in quotes if YAML would read something else",
             "number": "a number",
             "boolean": "true or false",
             "mapping": "a mapping",
@@ -401,13 +408,21 @@ def _check_value(name: str, value: Node, key: Key, mistakes: list[Mistake]) -> N
         mistakes.append(value.mistake(f"{name}: found {value.describe()}; allowed: {shapes[key.shape]}"))
     elif key.values and _plain(value.text) not in {_plain(word) for word in key.values}:
         mistakes.append(value.mistake(f"{name}: found {value.describe()}; allowed: {', '.join(key.values)}"))
-    elif key.least is not None and value.value < key.least:
+    elif key.least is not None and (_number_of(value, key) or 0) < key.least:
         mistakes.append(value.mistake(f"{name}: found {value.describe()}; allowed: {key.least:g} or more"))
     elif key.shape == "mapping" and key.keys:
         _check_keys(value, key.keys, name, mistakes)
     elif key.shape == "each":
         for inner_name, inner in value.items():
             _check_keys(inner, key.keys, f"{name}.{inner_name}", mistakes)
+
+
+def _number_of(node: Node, key: Key) -> float | None:
+    """The number that a node is, or, where Azure's library takes it, that it is in quotes."""
+    if isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
+        return node.value
+    quoted = key.least is not None and isinstance(node.value, str) and re.fullmatch(r"-?\d+", node.value)
+    return int(node.value) if quoted else None
 
 
 def _plain(word: str) -> str:

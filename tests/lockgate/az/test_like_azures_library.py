@@ -93,11 +93,67 @@ ONLY_OURS = [
 ]
 
 
+ONLINE = (
+    "name: blue\nendpoint_name: ep1\nmodel: azureml:m:1\nenvironment: azureml:e:1\n"
+    "code_configuration: {code: code, scoring_script: score.py}\ninstance_type: x\n"
+)
+BATCH = (
+    "name: first\nendpoint_name: ep1\ntype: model\nmodel: azureml:m:1\nenvironment: azureml:e:1\n"
+    "code_configuration: {code: code, scoring_script: score.py}\ncompute: azureml:cpu\n"
+)
+SCHEDULE = "name: weekly\ntrigger: {type: cron, expression: '0 6 * * 1'}\ncreate_job: ./job.yml\n"
+RIGHT += [
+    *(("online_endpoint", f"name: ep1\n{more}") for more in (
+        "", "auth_mode: key\n", "auth_mode: aad_token\ntags: {a: b}\ndescription: d\n", "auth_mode: AADToken\n", "traffic: {blue: 100}\n",
+        "mirror_traffic: {green: 10}\n", "identity: {type: system_assigned}\n", "public_network_access: disabled\n")),
+    *(("online_deployment", ONLINE + more) for more in (
+        "", "instance_count: 2\n", "instance_count: '2'\n", "request_settings: {request_timeout_ms: 3000, max_concurrent_requests_per_instance: 2}\n",
+        "liveness_probe: {initial_delay: 1, period: 1, timeout: 1, success_threshold: 1, failure_threshold: 1}\n", "environment_variables: {A: b}\n",
+        "app_insights_enabled: true\n", "scale_settings: {type: default}\n", "data_collector: {collections: {model_inputs: {enabled: 'True'}}}\n",
+        "tags: {a: b}\n", "egress_public_network_access: disabled\n", "model_mount_path: /x\n")),
+    ("online_deployment", ONLINE.replace("azureml:e:1", "{image: img}")),
+    ("batch_endpoint", "name: ep1\n"),
+    ("batch_endpoint", "name: ep1\nauth_mode: aad_token\ndefaults: {deployment_name: a}\n"),
+    ("batch_deployment", BATCH),
+    ("batch_deployment", BATCH + "settings: {mini_batch_size: 2, max_concurrency_per_instance: 1, output_action: append_row, output_file_name: a.csv, "
+     "error_threshold: 1, retry_settings: {max_retries: 1, timeout: 3}, logging_level: info}\n"),
+    ("schedule", SCHEDULE),
+    ("schedule", SCHEDULE.replace("type: cron, expression: '0 6 * * 1'", "type: recurrence, frequency: week, interval: 1")),
+]  # fmt: skip
+WRONG += [
+    ("online_endpoint", "auth_mode: key\n"),
+    *(("online_endpoint", f"name: ep1\n{more}") for more in (
+        "auth_mode: none\n", "traffic: {blue: x}\n", "traffic: 100\n", "colour: red\n", "description: 5\n", "identity: {type: foo}\n",
+        "public_network_access: maybe\n", "tags: [a]\n")),
+    *(("online_deployment", ONLINE + more) for more in (
+        "instance_count: two\n", "request_settings: {timeout: 1}\n", "liveness_probe: {path: /x}\n", "liveness_probe: {delay: 1}\n",
+        "environment_variables: [A]\n", "app_insights_enabled: perhaps\n", "scale_settings: {type: odd}\n",
+        "data_collector: {collections: {model_inputs: {enabled: true}}}\n", "data_collector: {collections: {model_inputs: {enabled: maybe}}}\n",
+        "data_collector: {collections: {}, sampling_rate: x}\n", "colour: red\n", "startup_probe: {period: 1}\n", "resources: {requests: {cpu: 1}}\n")),
+    *(("online_deployment", ONLINE.replace(old, new)) for old, new in (
+        ("instance_type: x\n", ""), ("name: blue\n", ""), ("endpoint_name: ep1\n", ""), ("azureml:e:1", "{image: img, foo: x}"))),
+    *(("batch_endpoint", text) for text in ("name: ep1\ndefaults: {deployment: a}\n", "name: ep1\ntraffic: {a: 100}\n", "description: x\n")),
+    *(("batch_deployment", BATCH + more) for more in (
+        "settings: {output_action: append}\n", "settings: {mini_batch: 2}\n", "settings: {retry_settings: {retries: 1}}\n",
+        "settings: {mini_batch_size: many}\n", "colour: red\n")),
+    *(("schedule", SCHEDULE.replace(old, new)) for old, new in (
+        ("type: cron", "type: corn"), ("name: weekly\n", ""), ("create_job", "colour: red\ncreate_job"),
+        ("type: cron, expression: '0 6 * * 1'", "type: recurrence, frequency: yearly, interval: 1"))),
+]  # fmt: skip
+ONLY_OURS += [
+    ("batch_endpoint", "name: ep1\nauth_mode: key\n"),  # The library lets it pass and the service does not.
+    ("online_deployment", ONLINE + "instance_count: 0\n"),
+]
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "MLmodel").touch()
     (tmp_path / "a.csv").touch()
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "score.py").touch()
+    (tmp_path / "job.yml").write_text("type: command\ncommand: echo\nenvironment: azureml:e:1\ncompute: azureml:c\n")
     (tmp_path / "conda.yml").write_text("dependencies: [python]\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -117,12 +173,14 @@ def desk_takes(path, kind):
 def azure_takes(path, kind):
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
-        import azure.ai.ml
+        from azure.ai.ml.entities import _load_functions
         from azure.ai.ml.exceptions import ValidationException
         from marshmallow import ValidationError
 
+        # The command line reads a batch deployment with a type by this one.
+        name = {"batch_deployment": "model_batch_deployment"}.get(kind, kind)
         try:
-            found = getattr(azure.ai.ml, f"load_{kind}")(path)
+            found = getattr(_load_functions, f"load_{name}")(path)
             # A job is checked further when it is submitted.
             return kind != "job" or found._validate().passed
         except (ValidationException, ValidationError):
