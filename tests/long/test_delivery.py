@@ -239,7 +239,16 @@ def test_a_rejected_approval_ends_the_release(team):
 
 
 def release(team, *words):
-    return team.pipeline("prod-online-endpoint", "--yes", "--resource", f"upstream={team.newest('prod-register-in-production')}", *words)
+    # The same model again: what is released is other code, and the pipeline would say that there is nothing to do.
+    return team.pipeline(
+        "prod-online-endpoint", "--yes", "--resource", f"upstream={team.newest('prod-register-in-production')}", "-p", "again=true", *words
+    )
+
+
+def test_what_production_answers_with_is_not_released_again(team):
+    done = team.pipeline("prod-online-endpoint", "--yes", "--resource", f"upstream={team.newest('prod-register-in-production')}")
+    assert done.returncode == 0, done.stderr
+    assert team.traffic() == {"blue": "100 %"}
 
 
 def test_a_wrong_answer_fails_the_smoke_test_and_traffic_stays(team):
@@ -254,6 +263,14 @@ def test_a_wrong_answer_fails_the_smoke_test_and_traffic_stays(team):
     assert done.returncode == 1
     assert "failed while testing the new deployment; traffic goes back to blue" in done.stdout + done.stderr
     assert (team.live(), set(answers)) == ("blue", {200})
+
+
+def test_a_colour_that_failed_is_nothing_to_go_back_to(team):
+    done = team.pipeline("rollback-online-endpoint")
+    assert done.returncode == 1
+    assert "there is nothing to go back to: deployment green never answered with all traffic" in done.stdout + done.stderr
+    assert team.live() == "blue"
+    assert delivery.champion(team.folder, team.prod["registry"]) == "flight-delay:1"
 
 
 def test_a_canary_with_errors_is_rolled_back_and_no_caller_sees_one(team):
@@ -300,7 +317,9 @@ def test_one_click_rolls_back(team):
 def test_two_releases_at_once_never_race_for_one_colour(team):
     upstream = f"upstream={team.newest('prod-register-in-production')}"
     both = [
-        team.start("run", f"{PIPELINES}/prod-online-endpoint.yml", "--plain", "--no-follow", "--yes", "--resource", upstream)
+        team.start(
+            "run", f"{PIPELINES}/prod-online-endpoint.yml", "--plain", "--no-follow", "--yes", "-p", "again=true", "--resource", upstream
+        )
         for _ in range(2)
     ]
     said = [process.communicate(timeout=300)[0] for process in both]

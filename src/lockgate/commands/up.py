@@ -71,12 +71,11 @@ def _deliver(args: argparse.Namespace, root: Path) -> int:
     begin = time.monotonic()
     fingerprint = _fingerprint(args, root)
     if not args.again and _is_unchanged(root, fingerprint):
-        runs = Runs(root)
-        last = runs.of_pipeline(LAST)[-1]
-        trained = runs.of_pipeline(FIRST)[-1]
-        release = delivery.release_of(trained.path)
+        kept = json.loads((root / ".lockgate" / "up.json").read_text(encoding="utf-8"))
+        trained, release = Runs(root).find(kept["trained"]), kept["release"]
         print(
-            f"unchanged since run {last.id}: data, code and settings are those that went all the way, and production answers; nothing is run again (--again does)"
+            f"unchanged since run {kept['last']}: data, code and settings are those that went all the way, and production answers; "
+            "nothing is run again (--again does)"
         )
         _say(root, trained, release, time.monotonic() - begin)
         return 0
@@ -94,10 +93,14 @@ def _deliver(args: argparse.Namespace, root: Path) -> int:
         return 1
     if trained.record.get("sourceBranch") == "refs/heads/main":
         code = _run(args, root, SECOND, "--resource", f"upstream={trained.id}")
+    elif not trained.record.get("sourceBranch"):
+        print("there is no branch here (no git, no commit, or a detached HEAD): the release stops after dev; go on with a commit on main")
     else:
         print(f"{trained.record.get('sourceBranch')} is not refs/heads/main: the release stops after dev, as in Azure DevOps")
-    if not code and trained.record.get("sourceBranch") == "refs/heads/main":
-        (root / ".lockgate" / "up.json").write_text(json.dumps({"fingerprint": fingerprint}), encoding="utf-8")
+    last = runs.of_pipeline(LAST)[-1:]
+    if not code and last and last[0].id > trained.id and last[0].record.get("result") == "Succeeded":
+        new = {"fingerprint": fingerprint, "trained": trained.id, "last": last[0].id, "release": release}
+        (root / ".lockgate" / "up.json").write_text(json.dumps(new), encoding="utf-8")
     _say(root, trained, release, time.monotonic() - begin)
     return code
 
@@ -122,14 +125,21 @@ def _is_unchanged(root: Path, fingerprint: str) -> bool:
 
     path = root / ".lockgate" / "up.json"
     try:
-        same = json.loads(path.read_text(encoding="utf-8")).get("fingerprint") == fingerprint
-    except (OSError, ValueError):
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        model = f"{kept['release']['model']}:{kept['release']['version']}"
+        there = all((root / ".lockgate" / "runs" / str(kept[name])).is_dir() for name in ("trained", "last"))
+    except (OSError, ValueError, KeyError):
         return False
-    if not same:
+    if not there or kept.get("fingerprint") != fingerprint:
         return False
-    rows = [row for place in delivery.places(root) if place.name != "dev" for row in delivery.deployments(root, place)]
-    online = [row for row in rows if row["kind"] == "online" and row["traffic"] == "100 %"]
-    return len(online) == 2 and all(row["state"] == "Succeeded" for row in online)
+    for place in delivery.places(root):
+        rows = [
+            row for row in delivery.deployments(root, place) if row["endpoint"] == place["online_endpoint"] and row["traffic"] == "100 %"
+        ]
+        # Somebody may have rolled back, or stopped it.
+        if place.name != "dev" and [(row["model"], row["state"]) for row in rows] != [(model, "Succeeded")]:
+            return False
+    return True
 
 
 def _run(args: argparse.Namespace, root: Path, pipeline: str, *words: str) -> int:
@@ -164,7 +174,8 @@ def _say(root: Path, trained: RunFolder, release: dict[str, Any], seconds: float
             print(delivery.table(rows, ("endpoint", "deployment", "model", "traffic", "state"), "         "))
     print(f"\nreport   {_report(trained, root)}")
     prod = next((one for one in delivery.places(root) if one.name == "prod"), None)
-    live = [row for row in delivery.deployments(root, prod) if row["uri"] and row["traffic"] == "100 %"] if prod else []
+    rows = delivery.deployments(root, prod) if prod else []
+    live = [row for row in rows if prod and row["endpoint"] == prod["online_endpoint"] and row["uri"] and row["traffic"] == "100 %"]
     if prod is not None and live:
         print(_answered(root, live[0]["uri"], delivery.key_of(root, prod)))
     print(
