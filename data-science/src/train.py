@@ -43,6 +43,20 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def check_numbers(args: argparse.Namespace) -> None:
+    """Raise a UserError for a number that is out of range."""
+    for name, least, most in (
+        ("seconds", 1, 86_400),
+        ("trial_seconds", 1, 86_400),
+        ("trials", 1, 100_000),
+        ("patience", 1, 100_000),
+        ("threads", 1, 1024),
+    ):
+        given = getattr(args, name)
+        if given is not None and not least <= given <= most:
+            raise UserError(f"--{name.replace('_', '-')}: found {given:g}; allowed: {least} to {most}")
+
+
 def search_options(args: argparse.Namespace, search: Search, contract: Contract) -> Search:
     """The search of project.yml with what the command line asks for.
 
@@ -61,16 +75,6 @@ def search_options(args: argparse.Namespace, search: Search, contract: Contract)
     if args.metric is not None and args.metric not in metrics:
         raise UserError(f"--metric: found {args.metric!r}; allowed for a {contract.task}: {', '.join(metrics)}")
     families = _families(args, search)
-    for name, least, most in (
-        ("seconds", 1, 86_400),
-        ("trial_seconds", 1, 86_400),
-        ("trials", 1, 100_000),
-        ("patience", 1, 100_000),
-        ("threads", 1, 1024),
-    ):
-        given = getattr(args, name)
-        if given is not None and not least <= given <= most:
-            raise UserError(f"--{name.replace('_', '-')}: found {given:g}; allowed: {least} to {most}")
     given = {name: getattr(args, name) for name in ("metric", "seconds", "trials", "trial_seconds", "exit_score", "patience", "threads")}
     return dataclasses.replace(search, families=families, **{name: value for name, value in given.items() if value is not None})
 
@@ -97,6 +101,7 @@ def main() -> None:
     from tabular.tables import load_contract
 
     project = load_project(args.project)
+    check_numbers(args)
     contract = load_contract(args.recipe or args.train)
     options = search_options(args, project.search, contract)
     if args.engine == "azure":

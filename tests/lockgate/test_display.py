@@ -21,10 +21,10 @@ JOB = """\
         type: command
         command: python talk.py
         code: src
-        environment: azureml:any:1
+        environment: {image: minimal}
         outputs: {o: {type: uri_folder}}
-      other: {type: command, command: echo the other, environment: "azureml:any:1"}
-      after: {type: command, command: "ls ${{inputs.i}}; echo over", environment: "azureml:any:1",
+      other: {type: command, command: echo the other, environment: {image: minimal}}
+      after: {type: command, command: "ls ${{inputs.i}}; echo over", environment: {image: minimal},
               inputs: {i: "${{parent.jobs.talker.outputs.o}}"}}
     """
 TALK = """\
@@ -66,7 +66,7 @@ def test_control_codes_of_a_log_do_not_reach_the_reader(desk):
 
 
 def test_an_output_that_knows_no_symbols_is_no_crash(desk):
-    desk.write("brief.yml", "type: pipeline\njobs: {one: {type: command, command: 'true', environment: 'azureml:any:1'}}\n")
+    desk.write("brief.yml", "type: pipeline\njobs: {one: {type: command, command: 'true', environment: {image: minimal}}}\n")
     done = desk.run("brief.yml", PYTHONIOENCODING="ascii")
     assert "Traceback" not in done.stderr
     assert done.returncode == 0

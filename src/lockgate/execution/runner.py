@@ -275,7 +275,9 @@ class Runner:
         except StateError as error:
             if self._strict:
                 raise
-            self._view.notes.append(f"{error}; nothing is compared with it")
+            note = f"{error}; nothing is compared with it"
+            if note not in self._view.notes:
+                self._view.notes.append(note)
             return None
         packages = asset.spec.get("conda_file")
         if packages is None:
