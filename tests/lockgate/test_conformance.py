@@ -25,6 +25,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 CASES = Path(__file__).parents[1] / "cases" / "azureml" / "conformance"
 REFUSED = sorted(path.parent.name for path in CASES.glob("*/job.txt"))

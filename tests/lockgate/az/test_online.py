@@ -158,6 +158,7 @@ def test_a_deployment_answers_after_its_command_has_ended(service):
     assert "init of blue" in service.logs()
 
 
+@pytest.mark.long
 def test_the_model_lies_where_azure_puts_it(service):
     service.cloud.write(
         "code/score.py",
@@ -170,6 +171,7 @@ def test_the_model_lies_where_azure_puts_it(service):
     assert sorted(json.loads(body)) == ["model/MLmodel", "model/data/weights.bin"]
 
 
+@pytest.mark.long
 def test_secrets_of_the_one_who_deploys_do_not_reach_the_model(service):
     service.cloud.write("code/score.py", "import os\ndef run(raw): return dict(os.environ)\n")
     done = service.cloud.az("ml", "online-deployment", "create", "--file", service.file("blue"), "--all-traffic", MY_SECRET="hush")
@@ -193,6 +195,7 @@ def test_a_deployment_that_does_not_start_says_why_and_gets_no_traffic(service):
     assert service.call()[0] == 404
 
 
+@pytest.mark.long
 def test_an_update_that_fails_leaves_what_was_there(service):
     service.deploy("blue", "--all-traffic")
     service.cloud.write("code/score.py", "raise SystemExit('broken on purpose')\n")
@@ -206,6 +209,7 @@ def test_an_update_that_fails_leaves_what_was_there(service):
     until(lambda: "blue" in service.cloud.az("ml", "online-endpoint", "invoke", "--name", "ep1", "--request-file", "r.json").stdout)
 
 
+@pytest.mark.long
 def test_an_update_drops_no_request(service):
     service.deploy("blue", "--all-traffic")
     with callers(service, 2) as answers:
@@ -227,6 +231,7 @@ def test_a_process_that_dies_is_started_again(service):
     assert "is started again in 0.2 s" in service.logs()
 
 
+@pytest.mark.long
 def test_a_process_that_dies_again_and_again_fails_the_deployment(service):
     service.cloud.write(
         "code/score.py", "import os, threading\ndef init(): threading.Timer(0.2, os._exit, [9]).start()\ndef run(raw): return 1\n"
@@ -237,6 +242,7 @@ def test_a_process_that_dies_again_and_again_fails_the_deployment(service):
     assert service.call()[0] == 503
 
 
+@pytest.mark.long
 def test_a_deployment_with_traffic_is_not_deleted(service):
     service.deploy("blue", "--all-traffic")
     said = service.cloud.refused(1, "ml", "online-deployment", "delete", "--name", "blue", "--endpoint-name", "ep1", "--yes")
@@ -284,6 +290,7 @@ def test_traffic_that_is_none_is_a_wrong_argument(standing, text):
     )
 
 
+@pytest.mark.long
 def test_mirrored_traffic_is_answered_by_the_live_deployment_alone(service):
     service.deploy("blue", "--all-traffic")
     service.deploy("green")
@@ -313,6 +320,7 @@ def test_keys_are_readable_by_their_owner_alone(standing):
     assert (standing.store.folder / "endpoints" / "ep1" / "keys.json").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.long
 def test_tokens_end(service):
     service.cloud.get("ml", "online-endpoint", "delete", "--name", "ep1", "--yes")
     service.create("--auth-mode", "aad_token")
@@ -333,6 +341,7 @@ def test_what_the_model_refuses_is_a_424_with_its_own_status(standing):
     assert "ValueError: no such thing" in standing.logs()
 
 
+@pytest.mark.long
 def test_a_slow_answer_is_a_408_and_the_next_one_is_its_own(service):
     service.deploy("blue", "--all-traffic", timeout=300)
     assert service.call({"sleep": 0.6})[0] == 408
@@ -340,6 +349,7 @@ def test_a_slow_answer_is_a_408_and_the_next_one_is_its_own(service):
     assert service.call({"input_data": [1]})[0:1] == (200,)
 
 
+@pytest.mark.long
 def test_too_many_at_once_are_told_so(service):
     service.deploy("blue", "--all-traffic", concurrency=1)
     found = []
@@ -396,6 +406,7 @@ def test_requests_sent_ahead_are_answered_in_order(standing):
     assert [int(piece.split(b"}")[0]) for piece in data.split(b'"rows": ')[1:]] == list(range(30))
 
 
+@pytest.mark.long
 def test_data_are_collected_when_asked_for(service):
     more = "data_collector:\n  collections:\n    model_inputs: {enabled: 'True'}\n    model_outputs: {enabled: 'True'}\n    request: {enabled: 'False'}\n"
     service.deploy("blue", "--all-traffic", more=more)
@@ -410,6 +421,7 @@ def test_data_are_collected_when_asked_for(service):
 # The process ----------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_killed_router_is_started_by_the_next_command_on_the_same_port(service):
     service.deploy("blue", "--all-traffic")
     os.kill(process_of(service.store, "ep1"), signal.SIGKILL)
@@ -420,6 +432,7 @@ def test_a_killed_router_is_started_by_the_next_command_on_the_same_port(service
     assert service.word() == "blue"
 
 
+@pytest.mark.long
 def test_two_that_deploy_at_once_get_one_result_each(service):
     files = [service.file(name) for name in ("blue", "green")]
     done = []
@@ -588,6 +601,7 @@ def test_tokens_are_of_one_endpoint():
 # Found in review ------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_command_that_is_not_there_fails_the_deployment_with_the_reason(service):
     service.cloud.write("image/Dockerfile", DOCKERFILE.replace('"python"', '"nosuchprogram"'))
     service.cloud.write("image/server.py", SERVER)
@@ -637,6 +651,7 @@ def test_a_container_listens_on_this_machine_alone(service):
     assert f"0.0.0.0:{port} " not in listening
 
 
+@pytest.mark.long
 def test_changes_made_at_once_are_all_kept(service):
     service.deploy("blue", "--all-traffic")
     change = ("ml", "online-deployment", "update", "--name", "blue", "--endpoint-name", "ep1", "--set")
@@ -649,6 +664,7 @@ def test_changes_made_at_once_are_all_kept(service):
     assert shown["tags"] == {f"t{n}": str(n) for n in range(6)}
 
 
+@pytest.mark.long
 def test_an_endpoint_is_made_again_only_once_the_old_one_is_gone(service):
     service.deploy("blue", "--all-traffic")
     slow = threading.Thread(target=service.call, args=({"sleep": 2},))
@@ -668,6 +684,7 @@ def test_an_endpoint_is_made_again_only_once_the_old_one_is_gone(service):
     assert service.cloud.get("ml", "online-endpoint", "get-credentials", "--name", "ep1")["primaryKey"]
 
 
+@pytest.mark.long
 def test_names_know_no_case(service):
     service.deploy("blue", "--all-traffic")
     service.cloud.write("Blue.yml", (service.cloud.folder / "blue.yml").read_text().replace("name: blue\n", "name: Blue\n", 1))
@@ -692,6 +709,7 @@ def test_an_offer_to_upgrade_is_refused_in_words(standing):
     assert (status, body) == (400, b"an upgrade of the protocol is not offered; send plain HTTP/1.1 without the header Upgrade")
 
 
+@pytest.mark.long
 def test_after_a_restart_traffic_finds_its_deployment_at_once(service):
     service.deploy("blue", "--all-traffic")
     os.kill(process_of(service.store, "ep1"), signal.SIGKILL)
@@ -701,6 +719,7 @@ def test_after_a_restart_traffic_finds_its_deployment_at_once(service):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 def test_auth_modes_are_written_as_azure_lets_them(cloud):
     assert cloud.get("ml", "online-endpoint", "create", "--name", "ep2", "--auth-mode", "AADToken")["auth_mode"] == "aad_token"
     cloud.get("ml", "online-endpoint", "delete", "--name", "ep2", "--yes")
