@@ -35,7 +35,7 @@ def test_a_bare_copy_sets_itself_up_and_trains_on_python(version: str, tmp_path:
     folder = copy_repository(tmp_path)
     environment = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
     done = subprocess.run(
-        [str(folder / "run"), "up", "--plain", "--set", "inputs.search_seconds=6"],
+        [str(folder / "run"), "up", "--train", "--plain", "--set", "inputs.search_seconds=6"],
         capture_output=True,
         text=True,
         check=False,
