@@ -34,6 +34,7 @@ _AZURES_METRICS: Final = {
 _FAMILIES: Final = {
     "lightgbm": "lightgbm", "xgboostregressor": "xgboost", "xgboostclassifier": "xgboost", "extremerandomtrees": "extra_trees"
 }  # fmt: skip
+_LEVELS: Final = ("not_set", "debug", "info", "warning", "error", "critical")
 _TASKS: Final = ("classification", "regression", "forecasting", "image_classification", "image_classification_multilabel", "image_instance_segmentation",
                  "image_object_detection", "text_classification", "text_classification_multilabel", "text_ner")  # fmt: skip
 _NOT_HERE: Final = {
@@ -94,6 +95,11 @@ class _AutomlReader:
             if (found := node.get(key)) is not None:
                 reader.refuse(found, f"{self._what}: {key} is not supported on the desk: {why}", at_key=True)
         reader.keys(node, (*KEYS, *_NOT_HERE), self._what)
+        if (verbosity := node.get("log_verbosity")) is not None:
+            level = verbosity.text.lower()
+            if level not in _LEVELS:
+                reader.fail(verbosity, f"{self._what}.log_verbosity: found {verbosity.describe()}; allowed: {', '.join(_LEVELS)}")
+            reader.note(verbosity, f"log_verbosity of {self._what} has no effect on the desk: train.py prints what it does")
         task = self._task()
         self._target()
         self._metric(task)

@@ -64,6 +64,8 @@ def parallel_component(
     level = node.get("logging_level")
     if level is not None and level.text.upper() not in ("DEBUG", "INFO", "WARNING"):
         reader.fail(level, f"{what}.logging_level: found {level.describe()}; allowed: DEBUG, INFO, WARNING")
+    if level is not None:
+        reader.note(level, f"logging_level of {what} has no effect on the desk: all that the script prints is in the log")
     data = _input_data(reader, node, what, inputs)
     words = [
         "--entry", script,
