@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.long
 SCRIPTS = Path(__file__).parents[1] / "aml-cli-v2" / "scripts"
 KEY = "a-key-that-nobody-prints"
 ROWS = [{"a": 1.0, "b": 2, "c": "x"}, {"a": 2.5, "b": 4, "c": "y"}, {"a": -1.0, "b": 0, "c": "x"}]

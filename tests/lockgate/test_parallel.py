@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+pytestmark = pytest.mark.long
 SCRIPTS = {
     "echo.py": """\
         from pathlib import Path
