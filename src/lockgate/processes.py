@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+_TAIL: Final = 1_000_000
+"""Bytes of a log that are looked at for its last lines."""
 _CONTROL: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]")
 
 
@@ -29,6 +31,19 @@ def end_marked(mark: str) -> None:
                 os.kill(int(folder.name), signal.SIGKILL)
         except (OSError, ValueError):
             continue  # It has ended, or is not ours.
+
+
+def tail(log: Path, count: int) -> list[str]:
+    """The last lines of a log that are not empty, without a terminal's control codes; of the last MB. Nothing if it can't be read."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, stream.tell() - _TAIL))
+            data = stream.read()
+    except OSError:
+        return []
+    text = without_control(data.decode(errors="replace").replace("\r", "\n"))
+    return [line.rstrip() for line in text.split("\n") if line.strip()][-count:]
 
 
 def without_control(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,7 @@ _PORT_KEYS: Final = ("type", "description", "optional", "default", "min", "max",
 _MODES: Final = ("ro_mount", "rw_mount", "download", "upload", "direct", "eval_mount", "eval_download")
 
 
-class ComponentReader(Reader):
+class ComponentReader(Reader, ABC):
     """Reads components, each file once."""
 
     def __init__(self, root: Path) -> None:
@@ -144,9 +145,9 @@ class ComponentReader(Reader):
             return parallel_component(self, node, name, f"component {name!r}", inputs, outputs)
         return self._command(node, name, inputs, outputs)
 
+    @abstractmethod
     def pipeline_component(self, node: Node) -> PipelineComponent | None:
-        """A component that is a pipeline."""
-        raise NotImplementedError
+        """A component that is a pipeline: its nodes are read by whoever reads jobs."""
 
     def _command(self, node: Node, name: str, inputs: dict[str, Port], outputs: dict[str, Port]) -> Component | None:
         command = node.get("command")

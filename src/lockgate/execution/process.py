@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from lockgate.processes import end_marked, signal_group, without_control
+from lockgate.processes import end_marked, signal_group, tail
 
 _GRACE: Final = 5.0
 """Seconds between asking a process group to end and ending it."""
@@ -88,16 +87,3 @@ def stop_all(commands: Sequence[Running], hurry: Callable[[], bool]) -> None:
         time.sleep(_POLL)
     for command in commands:
         command.kill()
-
-
-def tail(log: Path, count: int) -> list[str]:
-    """The last lines of a log that are not empty, without a terminal's control codes."""
-    try:
-        with log.open("rb") as stream:
-            stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, stream.tell() - 65_536))
-            data = stream.read()
-    except OSError:
-        return []
-    text = without_control(data.decode(errors="replace").replace("\r", "\n"))
-    return [line.rstrip() for line in text.split("\n") if line.strip()][-count:]

@@ -23,9 +23,10 @@ from lockgate.execution.events import JobView, NodeStatus, NodeView, Watcher
 from lockgate.execution.graph import in_order
 from lockgate.execution.isolation import Packages, in_it, packages_of, python_of
 from lockgate.execution.outputs import save
-from lockgate.execution.process import Running, stop_all, tail
+from lockgate.execution.process import Running, stop_all
 from lockgate.execution.specification import DATA_ASSETS, Literal, PathInput, PipelineJob, PipelineNode, Port, Value, with_article
 from lockgate.interrupts import Interrupts
+from lockgate.processes import tail
 from lockgate.workspace import jobs, models
 from lockgate.workspace.content import Hasher, ignore_patterns, list_files
 from lockgate.workspace.locate import Located, asset_of, datastore_folder, locate

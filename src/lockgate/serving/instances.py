@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import os
 import signal
 import socket
 import subprocess
@@ -15,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from lockgate.processes import end_marked, signal_group, without_control
+from lockgate.processes import end_marked, signal_group, tail
 from lockgate.serving.router import Instance
 
 PORT: Final = "@LOCKGATE_PORT@"
@@ -293,19 +292,6 @@ async def probe_once(port: int, path: str, timeout: float) -> bool:  # noqa: ASY
         return False
     words = line.split()
     return len(words) > 1 and words[1][:1] in (b"2", b"3")
-
-
-def tail(log: Path, count: int) -> list[str]:
-    """The last lines of a log, without a terminal's control codes."""
-    try:
-        with log.open("rb") as stream:
-            stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, stream.tell() - 1_000_000))
-            data = stream.read()
-    except OSError:
-        return []
-    lines = without_control(data.decode("utf-8", "replace").replace("\r\n", "\n")).split("\n")
-    return [line.rstrip() for line in lines if line.strip()][-count:]
 
 
 def sweep(mark: str) -> None:

@@ -433,7 +433,7 @@ def _delete_deployment(context: Context) -> None:
 
 
 def _logs(context: Context) -> Any:
-    from lockgate.serving.instances import tail
+    from lockgate.processes import tail
 
     _, store, endpoint, deployment = _find_deployment(context)
     if context.text("container", "inference-server") != "inference-server":
