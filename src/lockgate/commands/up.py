@@ -178,9 +178,11 @@ def _say(root: Path, trained: RunFolder, release: dict[str, Any], seconds: float
     live = [row for row in rows if prod and row["endpoint"] == prod["online_endpoint"] and row["uri"] and row["traffic"] == "100 %"]
     if prod is not None and live:
         print(_answered(root, live[0]["uri"], delivery.key_of(root, prod)))
-    print(
-        "status   lockgate status       stop: lockgate down       back to the release before: lockgate run mlops-pipelines/rollback-online-endpoint.yml"
-    )
+    # As the README calls it, where the command itself is not on PATH.
+    command = "./run" if (root / "run").exists() else "lockgate"
+    print(f"status   {command} status\nstop     {command} down")
+    if sum(row["kind"] == "online" for row in rows) > 1:
+        print(f"back     {command} run mlops-pipelines/rollback-online-endpoint.yml   (production answers with the release before again)")
 
 
 def _answered(root: Path, uri: str, key: str) -> str:
