@@ -5,11 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +14,12 @@ import jmespath
 import pytest
 import yaml
 
+from delivery_scripts import AZ, CONFIGURATIONS, PIPELINES, SCRIPT_KEYS, SCRIPTS, TEMPLATES, document, scripts_of, walk
 from lockgate.az.arguments import check_required, find_command, parse
 from lockgate.az.table import lines, options_of
 from microsoft.checker import problems
 
 ROOT = Path(__file__).parents[1]
-PIPELINES = sorted((ROOT / "mlops-pipelines").glob("*.yml"))
-TEMPLATES = sorted((ROOT / "aml-cli-v2").glob("*.yml"))
-CONFIGURATIONS = {name: ROOT / f"infrastructure/env-variables/config-infra-{name}.yml" for name in ("dev", "stage", "prod")}
 FILES = [*PIPELINES, *TEMPLATES, *CONFIGURATIONS.values()]
 CHAIN = [
     "dev-model-training",
@@ -36,7 +31,6 @@ CHAIN = [
     "prod-online-endpoint",
     "prod-batch-endpoint",
 ]
-SCRIPT_KEYS = ("inlineScript", "bash", "script", "pwsh", "powershell")
 MACRO = re.compile(r"\$\(([\w.]+)\)")
 OF_THE_AGENT = ("Agent.", "Build.", "Pipeline.", "System.")
 """How the names of predefined variables begin."""
@@ -65,53 +59,6 @@ def named(paths: list[Path]) -> list[Any]:
     return [pytest.param(path, id=path.stem) for path in paths]
 
 
-def document(path: Path) -> dict[str, Any]:
-    return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
-
-
-def walk(value: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every value of a document with the keys that lead to it."""
-    yield keys, value
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from walk(item, (*keys, str(key)))
-    elif isinstance(value, list):
-        for item in value:
-            yield from walk(item, keys)
-
-
-@dataclass(frozen=True)
-class Script:
-    """An inline script, what stands under its `env:`, and the values that its template allows for a parameter."""
-
-    file: Path
-    title: str
-    text: str
-    env: dict[str, str]
-    allowed: dict[str, list[str]]
-
-    def values(self, variable: str) -> list[str]:
-        """What a variable of the shell may hold: the values of the parameter that it is, or any one word."""
-        parameter = re.fullmatch(r"\$\{\{ parameters\.(\w+) \}\}", self.env.get(variable, ""))
-        return self.allowed.get(parameter[1], ["word"]) if parameter else ["word"]
-
-
-def scripts_of(path: Path) -> list[Script]:
-    root = document(path)
-    allowed = {one["name"]: one["values"] for one in root.get("parameters", []) if "values" in one}
-    found = []
-    for _, step in walk(root):
-        if not isinstance(step, dict):
-            continue
-        for key in SCRIPT_KEYS:
-            place = step.get("inputs", {}) if key == "inlineScript" else step
-            if isinstance(place, dict) and isinstance(place.get(key), str):
-                env = {name: str(value) for name, value in step.get("env", {}).items()}
-                found.append(Script(path, step.get("displayName", ""), place[key], env, allowed))
-    return found
-
-
-SCRIPTS = [script for path in [*TEMPLATES, *PIPELINES] for script in scripts_of(path)]
 EVERY_SCRIPT = [pytest.param(script, id=f"{script.file.stem}: {script.title}") for script in SCRIPTS]
 
 
@@ -325,83 +272,6 @@ def test_every_macro_of_a_pipeline_is_a_variable_that_a_step_before_it_sets_or_a
 
 
 # Command lines of az
-
-
-def commands_in(name: str, text: str) -> list[str]:
-    """The command lines that begin with a name, each up to what ends it for the shell."""
-    found = []
-    for match in re.finditer(rf"(?<![\w/$\".-]){name} (?=[\w\"'-])", text):
-        quote, depth, end = "", 0, match.start()
-        while end < len(text):
-            sign = text[end]
-            if sign == "\\":
-                end += 2
-                continue
-            if quote == "'":
-                quote = "" if sign == "'" else quote
-            elif text.startswith("$(", end):
-                depth += 1
-                end += 1
-            elif depth:
-                depth -= sign == ")"
-            elif quote:
-                quote = "" if sign == '"' else quote
-            elif sign in "'\"":
-                quote = sign
-            elif sign in "|;&\n)<>":
-                break
-            end += 1
-        found.append(re.sub(r" [12]$", "", text[match.start() : end]).strip())
-    return found
-
-
-def az_commands(script: Script) -> list[list[str]]:
-    """Every command line of az that a script may come to, as words."""
-    text = re.sub(r"\\\n\s*", "", script.text)
-    text = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
-    arrays: dict[str, list[list[str]]] = {}
-    for name, sign, inside in re.findall(r"\b(\w+)(\+?)=\(((?:\"[^\"]*\"|[^)\"])*)\)", text):
-        words = shlex.split(inside)
-        if sign:
-            arrays[name] = [[*one, *words] for one in arrays.get(name, [[]])]
-        else:
-            arrays.setdefault(name, []).append(words)
-    arrays = {name: [one for one in many if one] or [[]] for name, many in arrays.items()}
-    functions = set(re.findall(r"(?m)^\s*(\w+)\(\) \{ az ", text))
-    found = []
-    for command in commands_in("az", text):
-        (function,) = [name for name in functions if f"{name}() {{ {command}" in text] or [""]
-        silent = re.sub(r"(?m)^\s*echo .*$", "", text)
-        calls = [shlex.split(call)[1:] for call in commands_in(function, silent)] if function else [[]]
-        assert calls, f"{function} is never called"
-        for given in calls:
-            found += list(expansions(script, shlex.split(command), {**arrays, "@": [given]}, given))
-    return found
-
-
-def expansions(script: Script, words: list[str], arrays: dict[str, list[list[str]]], given: list[str]) -> Iterator[list[str]]:
-    choices: list[list[list[str]]] = []
-    for word in words:
-        array = re.fullmatch(r"\$\{(\w+)\[@\]\}|\$(@)", word)
-        if array:
-            choices.append(arrays[array[1] or array[2]])
-            continue
-        if re.fullmatch(r"\$\d", word):
-            choices.append([[given[int(word[1]) - 1]]])
-            continue
-        names = [name for name in re.findall(r"\$(\w+)", word) if len(script.values(name)) > 1 or word in (f"${name}", f"${{{name}}}")]
-        options = []
-        for values in itertools.product(*(script.values(name) for name in names)):
-            one = word
-            for name, value in zip(names, values, strict=True):
-                one = one.replace(f"${name}", value)
-            options.append([one])
-        choices.append(options)
-    for chosen in itertools.product(*choices):
-        yield [word for part in chosen for word in part]
-
-
-AZ = sorted({(script.file.stem, tuple(words)) for script in SCRIPTS for words in az_commands(script)})
 
 
 def test_every_az_of_the_scripts_is_looked_at():
