@@ -139,7 +139,8 @@ def expansions(script: Script, words: list[str], arrays: dict[str, list[list[str
             options.append([one])
         choices.append(options)
     for chosen in itertools.product(*choices):
-        yield [word for part in chosen for word in part]
+        # What stands in a file is any word.
+        yield [word.removeprefix("@") for part in chosen for word in part]
 
 
 AZ = sorted({(script.file.stem, tuple(words)) for script in SCRIPTS for words in az_commands(script)})

@@ -112,8 +112,10 @@ def test_microsoft_s_checker_takes_the_file(path, by_microsoft):
     assert by_microsoft[path] == []
 
 
-def test_the_pipelines_are_those_of_the_chain_and_the_rollback():
-    assert sorted(path.stem for path in PIPELINES) == sorted([*CHAIN, "rollback-online-endpoint", "pr-validation"])
+def test_the_pipelines_are_those_of_the_chain_and_those_beside_it():
+    assert sorted(path.stem for path in PIPELINES) == sorted(
+        [*CHAIN, "rollback-online-endpoint", "retire-online-deployment", "pr-validation"]
+    )
 
 
 @pytest.mark.parametrize(("before", "after"), list(itertools.pairwise(CHAIN)))
@@ -277,7 +279,7 @@ def test_every_macro_of_a_pipeline_is_a_variable_that_a_step_before_it_sets_or_a
 def test_every_az_of_the_scripts_is_looked_at():
     """Each is found, with all kinds of endpoints and all places that it may have."""
     known = {name for name, _ in AZ}
-    assert known == {script.file.stem for script in SCRIPTS if re.search(r"\baz (ml|extension|version)\b", script.text)}
+    assert known == {script.file.stem for script in SCRIPTS if re.search(r"\baz (ml|extension|version|rest)\b", script.text)}
     shown = [" ".join(words[1:4]) for name, words in AZ if name == "create-deployment"]
     assert sorted(set(shown)) == [
         "ml batch-deployment create",

@@ -517,3 +517,78 @@ def test_what_a_registry_adds_when_a_model_is_downloaded_is_passed_over(package)
     """As the scoring path passes it over: both read the same folder."""
     (package / "registered_model_meta").write_text("model_name: flight-delay\n")
     assert manifest(package.parent).returncode == 0
+
+
+# release_notes.py
+
+TIMELINE = {
+    "records": [
+        {"id": "s1", "parentId": None, "type": "Stage", "name": "Release"},
+        {"id": "c1", "parentId": "s1", "type": "Checkpoint", "name": "Checkpoint"},
+        {"id": "a1", "parentId": "c1", "type": "Checkpoint.Approval", "name": "Checkpoint.Approval"},
+        {"id": "a2", "parentId": "lost", "type": "Checkpoint.Approval", "name": "Checkpoint.Approval"},
+        {"id": "t1", "parentId": "s1", "type": "Task", "name": "Bash"},
+    ]
+}
+APPROVALS = {
+    "value": [
+        {"id": "a1", "steps": [
+            {"status": "approved", "actualApprover": {"displayName": "Ann | B"}, "lastModifiedOn": "2026-01-02T03:04:05Z", "comment": "looks\ngood"},
+            {"status": "pending", "assignedApprover": {"displayName": "Carl"}},
+        ]},
+        {"id": "a2", "steps": [{"status": "rejected", "actualApprover": {"displayName": "Dora"}, "lastModifiedOn": "2026-01-02T04:00:00Z"}]},
+        {"id": "a3"},
+    ]
+}  # fmt: skip
+
+
+def release_notes(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPTS / "release_notes.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """A run's timeline and approvals, and the release that it hands on."""
+    (tmp_path / "timeline.json").write_text(json.dumps(TIMELINE))
+    (tmp_path / "approvals.json").write_text(json.dumps(APPROVALS))
+    release = {"model": "m", "version": "7", "summary": "PASSED it is", "sha256": "ab", "commit": "c0ffee"}
+    (tmp_path / "release.json").write_text(json.dumps(release))
+    return tmp_path
+
+
+def test_the_approvals_of_a_run_are_found_in_its_timeline(asked):
+    assert release_notes("ids", asked / "timeline.json").stdout == "a1,a2\n"
+    (asked / "timeline.json").write_text('{"records": null}')
+    assert release_notes("ids", asked / "timeline.json").stdout == "\n"
+
+
+def write_notes(asked: Path, run_number: str) -> list[dict[str, str]]:
+    done = release_notes(
+        "notes", asked / "timeline.json", asked / "approvals.json", asked, "--pipeline", "prod-online-endpoint", "--run", run_number
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return list(json.loads((asked / "release.json").read_text())["approvals"])
+
+
+def test_notes_say_who_answered_what_and_when(asked):
+    found = write_notes(asked, "20260102.1")
+    assert [(one["what"], one["status"], one["by"], one["at"]) for one in found] == [
+        ("Release", "approved", "Ann | B", "2026-01-02T03:04:05Z"),
+        ("Checkpoint.Approval", "rejected", "Dora", "2026-01-02T04:00:00Z"),
+    ]
+    notes = (asked / "notes.md").read_text()
+    assert "| prod-online-endpoint | 20260102.1 | Release | approved | Ann \\| B | 2026-01-02T03:04:05Z | looks good |" in notes
+    assert "| commit | c0ffee |" in notes
+
+
+def test_a_run_that_is_tried_again_is_listed_once_and_another_one_beside_it(asked):
+    write_notes(asked, "1")
+    assert len(write_notes(asked, "1")) == 2
+    assert len(write_notes(asked, "2")) == 4
+
+
+def test_notes_of_a_run_that_asked_nobody_say_so(asked):
+    (asked / "approvals.json").write_text('{"value": []}')
+    write_notes(asked, "1")
+    assert "Nobody was asked so far." in (asked / "notes.md").read_text()

@@ -1,13 +1,16 @@
 """The delivery on the desk, end to end, on the flight data: from a commit to production, and every way in which it must stop.
 
-One repository for all tests, in their order, as a team's is: what one leaves behind, the next one finds.
+One repository for all tests, in their order, as a team's is: what one leaves behind, the next one finds. The first search is the shortest, so
+that later models are not worse than the champion on a slow machine either.
 """
 
 from __future__ import annotations
 
+import getpass
 import http.client
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -133,7 +136,7 @@ def team(tmp_path_factory):
 
 
 def test_one_command_takes_a_commit_to_production(team):
-    done = team.call("up", "--plain", "--seconds", "5")
+    done = team.call("up", "--plain", "--seconds", "3")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     names = [run.record["pipeline"] for run in team.runs()]
     assert names == [
@@ -158,9 +161,23 @@ def test_who_approved_is_written_down(team):
     assert record["by"]
 
 
+def test_the_notes_of_a_release_say_who_approved_what(team):
+    """Each pipeline of production asked, and the last one's notes name all three answers."""
+    folder = Runs(team.folder).find(8).path / "artifacts" / "release"
+    given = json.loads((folder / "release.json").read_text())["approvals"]
+    assert [(one["pipeline"], one["status"]) for one in given] == [
+        (name, "approved") for name in ("prod-register-in-production", "prod-online-endpoint", "prod-batch-endpoint")
+    ]
+    assert {one["by"] for one in given} == {getpass.getuser()}
+    assert [one["what"].endswith("environment prod") for one in given] == [True] * 3
+    notes = (folder / "notes.md").read_text()
+    assert "## Release of flight-delay, version 1" in notes
+    assert notes.count("| approved |") == 3
+
+
 def test_an_unchanged_second_time_deploys_nothing_again(team):
     before = len(team.runs())
-    done = team.call("up", "--plain", "--seconds", "5")
+    done = team.call("up", "--plain", "--seconds", "3")
     assert done.returncode == 0, done.stderr
     assert "unchanged since run 8" in done.stdout
     assert "answer   200" in done.stdout
@@ -179,12 +196,52 @@ def test_a_branch_that_only_ends_in_main_stops_after_dev(team):
     team.git("checkout", "-q", "-b", "feature/main")
     try:
         before = [run.id for run in team.runs()]
-        done = team.call("up", "--plain", "--seconds", "4")
+        done = team.call("up", "--plain", "--seconds", "8")
     finally:
         team.git("checkout", "-q", "main")
     assert done.returncode == 0, done.stdout[-2000:]
     assert "refs/heads/feature/main is not refs/heads/main: the release stops after dev" in done.stdout
     assert [run.record["pipeline"] for run in team.runs() if run.id not in before] == ["dev-model-training"]
+
+
+def test_two_branches_train_at_once_and_neither_is_released(team):
+    before = len(team.runs())
+    both = [
+        team.start(
+            "run", f"{PIPELINES}/dev-model-training.yml", "--plain", "--branch", f"refs/heads/{name}", "-p", f"searchSeconds={seconds}"
+        )
+        for name, seconds in (("one", 9), ("two", 10))
+    ]
+    said = [process.communicate(timeout=300)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    records = [run.record for run in team.runs()[before:]]
+    assert sorted(record["sourceBranch"] for record in records) == ["refs/heads/one", "refs/heads/two"]
+    # Each has a version of its own, and nothing that follows has started.
+    releases = [delivery.release_of(run.path) for run in team.runs()[before:]]
+    assert len({release["version"] for release in releases}) == 2
+    assert [record.get("tags", []) for record in records] == [[], []]
+    assert {record["pipeline"] for record in records} == {"dev-model-training"}
+
+
+def test_worse_data_stop_at_the_gate(team):
+    """Delays that belong to other flights: the file is as valid as before, and nothing can be learned from it."""
+    path = team.folder / "data-science/data/data.csv"
+    head, *lines = path.read_text(encoding="utf-8").splitlines()
+    rows = [line.rsplit(",", 1) for line in lines]
+    delays = [delay for _, delay in rows]
+    random.Random(0).shuffle(delays)
+    path.write_text("\n".join([head, *(f"{row[0]},{delay}" for row, delay in zip(rows, delays, strict=True))]) + "\n", encoding="utf-8")
+    team.commit("worse data")
+    before = len(team.runs())
+    done = team.call("up", "--plain", "--seconds", "5")
+    team.git("revert", "--no-edit", "HEAD")
+    assert done.returncode == 1
+    assert "REFUSED: nothing is released, and what production has stays" in done.stdout
+    summary = (team.runs()[-1].path / "artifacts" / "report" / "decision.json").read_text()
+    failed = [check["sentence"] for check in json.loads(summary)["checks"] if not check["passed"]]
+    assert any("rmse" in sentence for sentence in failed), failed
+    assert len(team.runs()) == before + 1
+    assert team.ask()[0] == 200
 
 
 def test_a_worse_candidate_is_refused_and_nothing_downstream_starts(team):
@@ -273,7 +330,7 @@ def test_a_colour_that_failed_is_nothing_to_go_back_to(team):
     assert delivery.champion(team.folder, team.prod["registry"]) == "flight-delay:1"
 
 
-def test_a_canary_with_errors_is_rolled_back_and_no_caller_sees_one(team):
+def test_a_deployment_that_breaks_down_under_load_gets_no_traffic(team):
     # It answers the smoke test, and breaks down under load.
     old = '    if _scorer is None:\n        raise RuntimeError("call init() first")\n    return _scorer.score(raw)'
     new = "    global _count\n    _count += 1\n    if _count > 60:\n        import os\n        os._exit(9)\n    return _scorer.score(raw)\n\n\n_count = 0"
@@ -284,6 +341,30 @@ def test_a_canary_with_errors_is_rolled_back_and_no_caller_sees_one(team):
     assert done.returncode == 1, done.stdout[-2000:]
     assert "traffic goes back to blue" in done.stdout + done.stderr
     assert team.live() == "blue"
+    assert set(answers) == {200}
+
+
+def test_a_canary_with_errors_is_rolled_back_and_no_caller_sees_one(team):
+    """It holds out through the smoke test and its own load; with a share of the traffic it fails at rows that come alone, which callers' do not."""
+    old = '    if _scorer is None:\n        raise RuntimeError("call init() first")\n    return _scorer.score(raw)'
+    new = (
+        "    global _count\n    _count += 1\n    found = _scorer.score(raw)\n"
+        '    if _count > 300 and len(found["predictions"]) == 1:\n        raise RuntimeError("worn out")\n    return found\n\n\n_count = 0'
+    )
+    team.edit("data-science/src/score.py", old, new)
+    # Mirrored requests would wear it out before its share of the traffic does.
+    team.edit("infrastructure/env-variables/config-infra-prod.yml", "mirror_percent, value: 20", "mirror_percent, value: 0")
+    with team.caller() as answers:
+        done = release(team)
+        after = len(answers)
+        time.sleep(0.5)
+    team.git("revert", "--no-edit", "HEAD", "HEAD~1")
+    said = done.stdout + done.stderr
+    assert done.returncode == 1, said[-2000:]
+    assert "failed while giving the canary 10 %; traffic goes back to blue" in said
+    assert re.search(r"FAILED +errors: [1-9]", said)
+    assert team.live() == "blue"
+    assert len(answers) > after > 0
     assert set(answers) == {200}
 
 
@@ -328,6 +409,26 @@ def test_two_releases_at_once_never_race_for_one_colour(team):
     assert team.traffic() == {"blue": "100 %", "green": "0 %"}
 
 
+def test_a_release_that_was_killed_in_its_canary_goes_on(team):
+    """kill -9 of the run while traffic is shared: callers are answered throughout, and the resumed run ends the release."""
+    live = team.live()
+    team.edit("infrastructure/env-variables/config-infra-prod.yml", "canary_watch_seconds, value: 0", "canary_watch_seconds, value: 15")
+    with team.caller() as answers:
+        process = team.start("run", f"{PIPELINES}/prod-online-endpoint.yml", "--plain", "--no-follow", "--yes", "-p", "again=true", "--resource",
+                             f"upstream={team.newest('prod-register-in-production')}")  # fmt: skip
+        deadline = time.monotonic() + 120
+        while "10 %" not in team.traffic().values():
+            assert time.monotonic() < deadline, process.poll()
+            time.sleep(0.2)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+        team.git("revert", "--no-edit", "HEAD")
+        done = team.pipeline("prod-online-endpoint", "--resume", "--yes")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    assert team.live() != live
+    assert set(answers) == {200}
+
+
 def test_a_killed_run_goes_on_where_it_was(team):
     process = team.start("run", f"{PIPELINES}/stage-batch-endpoint.yml", "--plain", "--no-follow", "--yes", "--resource",
                          f"upstream={team.newest('stage-model-testing')}")  # fmt: skip
@@ -340,3 +441,45 @@ def test_a_killed_run_goes_on_where_it_was(team):
     done = team.pipeline("stage-batch-endpoint", "--resume", "--yes")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-1000:]
     assert team.runs("stage-batch-endpoint")[-1].record["result"] == "Succeeded"
+
+
+def test_a_second_version_replaces_the_first_and_the_champion_goes_back_with_it(team):
+    done = team.call("up", "--plain", "--seconds", "8", "--automl", "azure")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    new = delivery.release_of(team.runs("prod-batch-endpoint")[-1].path)["version"]
+    assert int(new) > 1
+    rows = {row["traffic"]: row["model"] for row in delivery.deployments(team.folder, team.prod) if row["kind"] == "online"}
+    assert rows == {"100 %": f"flight-delay:{new}", "0 %": "flight-delay:1"}
+    assert delivery.champion(team.folder, team.prod["registry"]) == f"flight-delay:{new}"
+    # An older release that comes late does not overtake.
+    first = next(run for run in team.runs("prod-register-in-production") if run.record.get("result") == "Succeeded").id
+    late = team.pipeline("prod-online-endpoint", "--yes", "--resource", f"upstream={first}")
+    assert late.returncode == 1
+    assert f"answers with version {new}, which is newer than 1: an older release does not overtake" in late.stdout + late.stderr
+    assert team.pipeline("rollback-online-endpoint").returncode == 0
+    assert delivery.champion(team.folder, team.prod["registry"]) == "flight-delay:1"
+    assert team.ask()[0] == 200
+
+
+def az(team, *words):
+    done = subprocess.run([sys.executable, "-m", "lockgate.az", *words], cwd=team.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_kept_colour_is_retired_when_its_hours_are_over(team):
+    place = ["-g", "rg-lockgate-prod", "-w", "mlw-lockgate-prod"]
+    (kept,) = [name for name, share in team.traffic().items() if share == "0 %"]
+    tag = ["ml", "online-deployment", "update", "-n", kept, "--endpoint-name", team.prod["online_endpoint"], *place, "--set"]
+    az(team, *tag, "tags.kept_until=2999-01-01T00:00Z")
+    assert team.pipeline("retire-online-deployment").returncode == 0
+    assert kept in team.traffic()
+    az(team, *tag, "tags.kept_until=2020-01-01T00:00Z")
+    done = team.pipeline("retire-online-deployment", "--logs")
+    assert done.returncode == 0, done.stderr
+    assert f"{kept} is retired" in done.stdout + done.stderr
+    assert list(team.traffic().values()) == ["100 %"]
+    back = team.pipeline("rollback-online-endpoint")
+    assert back.returncode == 1
+    assert "there is nothing to go back to" in back.stdout + back.stderr
+    assert team.ask()[0] == 200

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from lockgate.az.errors import ArgumentError
 from lockgate.az.table import GLOBAL, Option, lines, options_of
 
 _REPEATED: Final = frozenset(
-    {"--set", "--add", "--remove", "--tags", "--defaults", "-d", "--traffic", "--mirror-traffic", "--inputs", "--outputs"}
+    {"--set", "--add", "--remove", "--tags", "--defaults", "-d", "--traffic", "--mirror-traffic", "--inputs", "--outputs", "--parameters"}
 )
 
 
@@ -91,7 +92,7 @@ def parse(command: str, words: list[str]) -> Invocation:
             if sign:
                 raise ArgumentError(f"argument {option.shown()}: ignored explicit argument '{value}'")
             continue
-        taken = [value] if sign else _values_of(option, rest)
+        taken = [_of_file(one) for one in ([value] if sign else _values_of(option, rest))]
         if not taken:
             raise ArgumentError(f"argument {option.shown()}: expected one argument")
         for one in taken:
@@ -110,11 +111,24 @@ def parse(command: str, words: list[str]) -> Invocation:
 
 
 def _values_of(option: Option, rest: list[str]) -> list[str]:
-    many = option.name in _REPEATED
+    many = option.many or option.name in _REPEATED
     taken: list[str] = []
     while rest and (many or not taken) and not _is_option(rest[0]):
         taken.append(rest.pop(0))
     return taken
+
+
+def _of_file(word: str) -> str:
+    """What a word says: `@FILE` stands for what is in a file, but for its last line's end, as in azure-cli."""
+    if not word.startswith("@") or word == "@":
+        return word
+    try:
+        text = Path(word[1:]).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        raise ArgumentError(
+            f"{word}: there is no such file that can be read as UTF-8; @ before a word stands for what is in a file"
+        ) from None
+    return text.removesuffix("\n")
 
 
 def _is_option(word: str) -> bool:

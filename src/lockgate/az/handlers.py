@@ -35,6 +35,7 @@ GROUPS: Final = {
     "version": "account",
     "extension": "account",
     "group": "group",
+    "rest": "rest",
     "ml workspace": "workspace",
     "ml registry": "workspace",
     "ml model": "asset",

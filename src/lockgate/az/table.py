@@ -19,12 +19,14 @@ class Option:
         required: whether the command needs it.
         switch: whether it stands alone.
         values: the only ones it takes; empty: any.
+        many: whether it takes several words.
     """
 
     names: tuple[str, ...]
     required: bool = False
     switch: bool = False
     values: tuple[str, ...] = ()
+    many: bool = False
 
     @property
     def name(self) -> str:
@@ -73,5 +75,7 @@ def _option(text: str) -> Option:
     text, _, values = text.partition("=")
     switch = text.endswith("?")
     text = text.removesuffix("?")
+    many = text.endswith("*")
+    text = text.removesuffix("*")
     required = text.endswith("!")
-    return Option(tuple(text.removesuffix("!").split(",")), required, switch, tuple(values.split("|")) if values else ())
+    return Option(tuple(text.removesuffix("!").split(",")), required, switch, tuple(values.split("|")) if values else (), many)
