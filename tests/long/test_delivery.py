@@ -444,7 +444,7 @@ def test_a_killed_run_goes_on_where_it_was(team):
 
 
 def test_a_second_version_replaces_the_first_and_the_champion_goes_back_with_it(team):
-    done = team.call("up", "--plain", "--seconds", "8", "--automl", "azure")
+    done = team.call("up", "--plain", "--seconds", "8")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
     new = delivery.release_of(team.runs("prod-batch-endpoint")[-1].path)["version"]
     assert int(new) > 1

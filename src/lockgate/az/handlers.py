@@ -36,6 +36,8 @@ GROUPS: Final = {
     "extension": "account",
     "group": "group",
     "rest": "rest",
+    "deployment": "deployment",
+    "resource": "deployment",
     "ml workspace": "workspace",
     "ml registry": "workspace",
     "ml model": "asset",

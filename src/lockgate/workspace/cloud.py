@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lockgate.state import STATE_FOLDER, state_folder
+from lockgate.workspace.arm import Arm
 from lockgate.workspace.assets import now
 from lockgate.workspace.errors import ConflictError, MissingError
 from lockgate.workspace.jobs import find_jobs
@@ -138,6 +139,7 @@ class Cloud:
             self._check_idle(place)
         for place in places:
             self.delete_place(place)
+        Arm(self.root).delete_group(group.name)
         with self._connect() as connection:
             connection.execute("DELETE FROM groups WHERE name = ?", (group.name,))
 

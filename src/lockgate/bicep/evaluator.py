@@ -1,0 +1,573 @@
+"""From declarations and parameters to resources with names, ids and bodies. Lazy, as Bicep is: order of declaration does not matter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from lockgate.bicep.azure import added, principal_of
+from lockgate.bicep.functions import FUNCTIONS, text
+from lockgate.bicep.reader import Declared, Parameter, Template, read
+from lockgate.errors import FileError, Mistake, Place, UsageError
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+_TYPES: Final = {"string": str, "int": int, "bool": bool, "object": dict, "array": list}
+_ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "'": "'", "$": "$"}
+_DOTNET: Final = {"yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where a template is deployed: what resourceGroup(), subscription() and deployment() answer."""
+
+    subscription: str
+    tenant: str
+    group: str
+    location: str
+    deployment: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    now: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+
+    @property
+    def group_id(self) -> str:
+        """The ARM id of the resource group."""
+        return f"/subscriptions/{self.subscription}/resourceGroups/{self.group}"
+
+
+@dataclass(eq=False)
+class Resource:
+    """A resource as a template has it.
+
+    Attributes:
+        symbol: its name in the template.
+        type: `Provider/type/subtype`.
+        version: of its API.
+        name: with the names of its parents before it, separated by slashes.
+        id: its ARM id.
+        body: what is between the braces, evaluated; empty for one that is only referred to.
+        place: where it is declared.
+        existing: whether it is only referred to.
+    """
+
+    symbol: str
+    type: str
+    version: str
+    name: str
+    id: str
+    place: Place
+    existing: bool
+    body: dict[str, Any] = field(default_factory=dict)
+    evaluated: bool = False
+
+
+@dataclass
+class Outcome:
+    """What a template comes to."""
+
+    resources: list[Resource]
+    outputs: dict[str, Any]
+    modules: dict[str, Outcome] = field(default_factory=dict)
+
+    def everything(self) -> list[Resource]:
+        """The resources, those of modules too, without those that are only referred to."""
+        own = [resource for resource in self.resources if not resource.existing]
+        return [*own, *(resource for module in self.modules.values() for resource in module.everything())]
+
+
+def evaluate(path: Path, shown: str, arguments: Mapping[str, Any], surroundings: Surroundings) -> Outcome:
+    """Evaluate a file with its modules.
+
+    Args:
+        path: the file.
+        shown: its name in messages.
+        arguments: values of its parameters.
+        surroundings: where it is deployed.
+
+    Raises:
+        FileError: the files or the values are wrong, with the places.
+        UnsupportedError: an expression that the desk does not evaluate.
+        UsageError: an argument that is no parameter, or a parameter without a value.
+    """
+    template = read(path, shown)
+    if template.scope not in ("resourceGroup", "subscription"):
+        raise FileError([Mistake(Place(shown), f"targetScope is '{template.scope}'; the desk evaluates resourceGroup and subscription")])
+    unknown = [name for name in arguments if name not in template.parameters]
+    if unknown:
+        known = ", ".join(template.parameters) or "none"
+        raise UsageError(f"{shown}: there is no parameter {', '.join(unknown)}; there is: {known}")
+    missing = [name for name, one in template.parameters.items() if one.default is None and not one.is_nullable and name not in arguments]
+    if missing:
+        raise UsageError(f"{shown}: the parameter {', '.join(missing)} has no value and no default")
+    return _Evaluator(template, arguments, surroundings).outcome()
+
+
+class _Evaluator:
+    def __init__(self, template: Template, arguments: Mapping[str, Any], surroundings: Surroundings) -> None:
+        self.template = template
+        self.source = template.source
+        self.surroundings = surroundings
+        self._arguments = arguments
+        self._values: dict[str, Any] = {}
+        self._open: list[str] = []
+        self._resources: dict[str, Any] = {}
+        self._modules: dict[str, Any] = {}
+        self._outcomes: dict[str, Outcome] = {}
+        self._bodies: dict[Resource, tuple[Declared, dict[str, Any]]] = {}
+
+    def outcome(self) -> Outcome:
+        for name in self.template.parameters:
+            self._symbol(name, self.template.parameters[name].node)
+        for name, declared in self.template.resources.items():
+            found = self._symbol(name, declared.node)
+            for one in found if isinstance(found, list) else [found]:
+                if one is not None:
+                    self._body(one)
+        for name, declared in self.template.modules.items():
+            self._symbol(name, declared.node)
+        outputs = {name: self._plain(self._value(node, {})) for name, node in self.template.outputs.items()}
+        resources = [
+            one for found in self._resources.values() for one in (found if isinstance(found, list) else [found]) if one is not None
+        ]
+        return Outcome(resources, outputs, self._outcomes)
+
+    # Symbols -------------------------------------------------------------------------------------------------------------
+
+    def _symbol(self, name: str, node: Node) -> Any:
+        if name in self._values:
+            return self._values[name]
+        if name in self._open:
+            raise self.source.wrong(node, f"{' → '.join([*self._open[self._open.index(name) :], name])} needs itself; break the circle")
+        self._open.append(name)
+        try:
+            self._values[name] = self._declared(name, node)
+        finally:
+            self._open.pop()
+        return self._values[name]
+
+    def _declared(self, name: str, node: Node) -> Any:
+        template = self.template
+        if name in template.parameters:
+            return self._parameter(template.parameters[name])
+        if name in template.variables:
+            return self._value(template.variables[name], {})
+        if name in template.resources:
+            self._resources[name] = self._each(template.resources[name], self._resource)
+            return self._resources[name]
+        if name in template.modules:
+            self._modules[name] = self._each(template.modules[name], self._module)
+            return self._modules[name]
+        raise self.source.wrong(node, f"there is no parameter, variable, resource or module {name}")
+
+    def _parameter(self, parameter: Parameter) -> Any:
+        node = parameter.node
+        if parameter.name in self._arguments:
+            value = self._arguments[parameter.name]
+        elif parameter.default is not None:
+            value = self._value(parameter.default, {})
+        else:
+            value = None
+        if value is None and parameter.is_nullable:
+            return None
+        wanted = _TYPES.get(parameter.type.rstrip("?"))
+        if parameter.type.rstrip("?").endswith("[]"):
+            wanted = list
+        if wanted is int and isinstance(value, str) and re.fullmatch(r"-?\d+", value):
+            value = int(value)
+        if wanted is bool and isinstance(value, str) and value.lower() in ("true", "false"):
+            value = value.lower() == "true"
+        if wanted is not None and (not isinstance(value, wanted) or (wanted is int and isinstance(value, bool))):
+            raise self.source.wrong(node, f"the parameter {parameter.name} is {value!r}; allowed: {parameter.type}")
+        self._check_decorators(parameter, value)
+        return value
+
+    def _check_decorators(self, parameter: Parameter, value: Any) -> None:
+        for name, node in parameter.decorators.items():
+            if name in ("description", "secure", "metadata", "sys.description"):
+                continue
+            call = node.named_children[0]
+            arguments = call.child_by_field_name("arguments")
+            limit: Any = self._value(arguments.named_children[0], {}) if arguments is not None and arguments.named_children else None
+            size: Any = len(value) if hasattr(value, "__len__") else value
+            if name == "allowed":
+                wrong = value not in limit
+                rule = f"one of {', '.join(map(str, limit))}"
+            elif name in ("minLength", "minValue"):
+                wrong, rule = size < limit, f"at least {limit}{' characters' if name == 'minLength' else ''}"
+            elif name in ("maxLength", "maxValue"):
+                wrong, rule = size > limit, f"at most {limit}{' characters' if name == 'maxLength' else ''}"
+            else:
+                raise self.source.unsupported(node, f"decorator {name}")
+            if wrong:
+                raise self.source.wrong(parameter.node, f"the parameter {parameter.name} is {value!r}; allowed: {rule}")
+
+    def _each(self, declared: Declared, make: Any) -> Any:
+        """One for a declaration, a list for one with `for`; None where the condition is false."""
+        if declared.loop is None:
+            return make(declared, {}) if self._holds(declared, {}) else None
+        return [make(declared, scope) if self._holds(declared, scope) else None for scope in self._turns(declared.loop, {})]
+
+    def _holds(self, declared: Declared, scope: dict[str, Any]) -> bool:
+        if declared.condition is None:
+            return True
+        found = self._value(declared.condition, scope)
+        if not isinstance(found, bool):
+            raise self.source.wrong(declared.condition, f"if asks for true or false, found {found!r}")
+        return found
+
+    def _turns(self, loop: Node, scope: dict[str, Any]) -> list[dict[str, Any]]:
+        names = next(part for part in loop.named_children if part.type in ("for_loop_parameters", "identifier"))
+        inner = [self.source.text(one) for one in names.named_children] or [self.source.text(names)]
+        over = self._value(loop.named_children[1], scope)
+        if not isinstance(over, list):
+            raise self.source.wrong(loop, f"for goes over an array, found {over!r}")
+        return [{**scope, inner[0]: item, **({inner[1]: number} if len(inner) > 1 else {})} for number, item in enumerate(over)]
+
+    # Resources -------------------------------------------------------------------------------------------------------------
+
+    def _keys(self, body: Node) -> dict[str, Node]:
+        return {self._key(one.named_children[0], {}): one for one in body.named_children if one.type == "object_property"}
+
+    def _resource(self, declared: Declared, scope: dict[str, Any]) -> Resource:
+        keys = self._keys(declared.body)
+        kind, sign, version = declared.what.partition("@")
+        if not sign or "/" not in kind:
+            raise self.source.wrong(declared.node, f"found '{declared.what}'; allowed: 'Provider/type@version'")
+        if "name" not in keys:
+            raise self.source.wrong(declared.node, f"{declared.name} has no name")
+        name = self._value(keys["name"].named_children[1], scope)
+        if not isinstance(name, str) or not (name or declared.existing):
+            raise self.source.wrong(keys["name"], f"the name of {declared.name} is {name!r}; allowed: text")
+        parent = self._value(keys["parent"].named_children[1], scope) if "parent" in keys else None
+        outer = self._value(keys["scope"].named_children[1], scope) if "scope" in keys else None
+        here = self.surroundings
+        group_id = here.group_id if self.template.scope == "resourceGroup" else f"/subscriptions/{here.subscription}"
+        if isinstance(parent, Resource):
+            name = f"{parent.name}/{name}"
+            base = parent.id.rsplit("/providers/", 1)[0]
+        elif isinstance(outer, Resource):
+            base = outer.id
+        elif isinstance(outer, dict):
+            base = str(outer["id"])
+        elif outer is None:
+            base = group_id
+        else:
+            raise self.source.unsupported(keys["scope"], "this scope")
+        provider, *types = kind.split("/")
+        names = name.split("/")
+        if len(types) != len(names):
+            raise self.source.wrong(
+                declared.node, f"{kind} wants {len(types)} names, found '{name}'; is `parent` missing, or a slash in the name?"
+            )
+        if kind.lower() == "microsoft.resources/resourcegroups":
+            identifier = f"{base}/resourceGroups/{name}"
+        else:
+            identifier = f"{base}/providers/{provider}/" + "/".join(f"{one}/{two}" for one, two in zip(types, names, strict=True))
+        place = self.source.mistake(declared.node, "").place
+        found = Resource(declared.name, kind, version, name, identifier, place, declared.existing)
+        self._bodies[found] = (declared, scope)
+        return found
+
+    def _body(self, resource: Resource) -> dict[str, Any]:
+        if resource.evaluated or resource.existing:
+            return resource.body
+        declared, scope = self._bodies[resource]
+        resource.evaluated = True
+        try:
+            for key, node in self._keys(declared.body).items():
+                if key not in ("name", "parent", "scope", "dependsOn"):
+                    resource.body[key] = self._plain(self._value(node.named_children[1], scope))
+                elif key == "dependsOn":
+                    self._value(node.named_children[1], scope)
+        except FileError:
+            resource.evaluated = False
+            raise
+        return resource.body
+
+    def _module(self, declared: Declared, scope: dict[str, Any]) -> Outcome:
+        keys = self._keys(declared.body)
+        path = (self.source.path.parent / declared.what).resolve()
+        shown = str(Path(self.source.shown).parent / declared.what)
+        if not path.is_file():
+            raise self.source.wrong(declared.node, f"there is no file {shown}")
+        name = self._value(keys["name"].named_children[1], scope) if "name" in keys else declared.name
+        given = self._value(keys["params"].named_children[1], scope) if "params" in keys else {}
+        surroundings = replace(self.surroundings, deployment=str(name))
+        if "scope" in keys:
+            outer = self._value(keys["scope"].named_children[1], scope)
+            if not (isinstance(outer, dict) and outer.get("type") == "Microsoft.Resources/resourceGroups"):
+                raise self.source.unsupported(keys["scope"], "a module's scope that is no resourceGroup(…)")
+            surroundings = replace(surroundings, group=str(outer["name"]))
+        try:
+            outcome = evaluate(path, shown, {key: self._plain(value) for key, value in given.items()}, surroundings)
+        except UsageError as error:
+            raise self.source.wrong(declared.node, str(error)) from None
+        self._outcomes[f"{declared.name}{len(self._outcomes) if scope else ''}"] = outcome
+        return outcome
+
+    # Expressions -----------------------------------------------------------------------------------------------------------
+
+    def _value(self, node: Node, scope: dict[str, Any]) -> Any:
+        match node.type:
+            case "string":
+                return self._string(node, scope)
+            case "number":
+                return int(self.source.text(node))
+            case "boolean":
+                return self.source.text(node) == "true"
+            case "null":
+                return None
+            case "identifier":
+                name = self.source.text(node)
+                return scope[name] if name in scope else self._symbol(name, node)
+            case "parenthesized_expression":
+                return self._value(node.named_children[0], scope)
+            case "object":
+                return self._object(node, scope)
+            case "array":
+                return [self._value(one, scope) for one in node.named_children if one.type != "comment"]
+            case "for_statement":
+                body = node.child_by_field_name("body") or node.named_children[-1]
+                return [self._value(body, turn) for turn in self._turns(node, scope)]
+            case "ternary_expression":
+                chosen = "consequence" if self._truth(self._field(node, "condition"), scope) else "alternative"
+                return self._value(self._field(node, chosen), scope)
+            case "binary_expression":
+                return self._binary(node, scope)
+            case "unary_expression":
+                value = self._value(self._field(node, "argument"), scope)
+                return not value if self.source.text(node).startswith("!") else -value
+            case "member_expression":
+                return self._member(node, scope)
+            case "subscript_expression":
+                return self._subscript(node, scope)
+            case "call_expression":
+                return self._call(node, scope)
+            case "nullable_return_type" | "non_null_assertion" | "null_forgiving_operator":
+                return self._value(node.named_children[0], scope)
+        raise self.source.unsupported(node, f"{node.type.replace('_', ' ')}")
+
+    @staticmethod
+    def _field(node: Node, name: str) -> Node:
+        found = node.child_by_field_name(name)
+        if found is None:
+            raise LookupError(f"tree-sitter gives {node.type} without {name}")
+        return found
+
+    def _truth(self, node: Node, scope: dict[str, Any]) -> bool:
+        found = self._value(node, scope)
+        if not isinstance(found, bool):
+            raise self.source.wrong(node, f"a condition is true or false, found {found!r}")
+        return found
+
+    def _string(self, node: Node, scope: dict[str, Any]) -> str:
+        if self.source.text(node).startswith("'''"):
+            raw = self.source.text(node)[3:-3]
+            return raw.removeprefix("\r").removeprefix("\n")
+        found: list[str] = []
+        for part in node.named_children:
+            if part.type == "interpolation":
+                found.append(text(self._plain(self._value(part.named_children[0], scope))))
+            elif part.type == "escape_sequence":
+                sign = self.source.text(part)
+                found.append(chr(int(sign[3:-1], 16)) if sign.startswith("\\u") else _ESCAPES[sign[1]])
+            else:
+                found.append(re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[0]), self.source.text(part)))
+        return "".join(found)
+
+    def _key(self, node: Node, scope: dict[str, Any]) -> str:
+        return self._string(node, scope) if node.type == "string" else self.source.text(node)
+
+    def _object(self, node: Node, scope: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for one in node.named_children:
+            if one.type == "comment":
+                continue
+            if one.type != "object_property":
+                raise self.source.unsupported(one, f"{one.type.replace('_', ' ')} in an object")
+            key = self._key(one.named_children[0], scope)
+            if key in found:
+                raise self.source.wrong(one, f"{key} stands twice in an object; take one away")
+            found[key] = self._value(one.named_children[1], scope)
+        return found
+
+    def _binary(self, node: Node, scope: dict[str, Any]) -> Any:
+        operator = next(self.source.text(one) for one in node.children if not one.is_named)
+        left_node, right_node = self._field(node, "left"), self._field(node, "right")
+        if operator == "&&":
+            return self._truth(left_node, scope) and self._truth(right_node, scope)
+        if operator == "||":
+            return self._truth(left_node, scope) or self._truth(right_node, scope)
+        left = self._value(left_node, scope)
+        if operator == "??":
+            return self._value(right_node, scope) if left is None else left
+        right = self._value(right_node, scope)
+        if operator in ("==", "!="):
+            return (left == right) is (operator == "==")
+        if operator in ("=~", "!~"):
+            return (str(left).lower() == str(right).lower()) is (operator == "=~")
+        if not all(isinstance(value, int) for value in (left, right)) and not (
+            operator in ("<", "<=", ">", ">=") and all(isinstance(value, str) for value in (left, right))
+        ):
+            raise self.source.wrong(node, f"{operator} takes numbers, found {left!r} and {right!r}")
+        if operator in ("/", "%") and right == 0:
+            raise self.source.wrong(node, f"{operator} by zero")
+        calculate: dict[str, Callable[[], Any]] = {
+            "+": lambda: left + right, "-": lambda: left - right, "*": lambda: left * right, "/": lambda: int(left / right),
+            "%": lambda: left % right, "<": lambda: left < right, "<=": lambda: left <= right, ">": lambda: left > right,
+            ">=": lambda: left >= right,
+        }  # fmt: skip
+        if operator not in calculate:
+            raise self.source.unsupported(node, f"operator {operator}")
+        return calculate[operator]()
+
+    def _member(self, node: Node, scope: dict[str, Any]) -> Any:
+        inner = self._field(node, "object")
+        name = self.source.text(self._field(node, "property"))
+        between = self.source.content[inner.end_byte : self._field(node, "property").start_byte].decode()
+        value = self._value(inner, scope)
+        safe = "?" in between
+        if value is None and safe:
+            return None
+        return self._of(value, name, node, safe=safe)
+
+    def _of(self, value: Any, name: str, node: Node, *, safe: bool = False) -> Any:
+        if isinstance(value, Resource):
+            return self._of_resource(value, name, node)
+        if isinstance(value, Outcome):
+            if name == "outputs":
+                return value.outputs
+            raise self.source.unsupported(node, f"{name} of a module")
+        if isinstance(value, dict):
+            if name in value:
+                return value[name]
+            if safe:
+                return None
+            there = ", ".join(map(str, value)) or "nothing"
+            raise self.source.wrong(node, f"there is no {name}; there is: {there}")
+        if value is None:
+            raise self.source.wrong(
+                node, f"{self.source.text(node).rsplit('.', 1)[0]} is null, so it has no {name}; its condition was false?"
+            )
+        raise self.source.wrong(node, f"{value!r} has no {name}")
+
+    def _of_resource(self, resource: Resource, name: str, node: Node) -> Any:
+        if name == "id":
+            return resource.id
+        if name == "name":
+            return resource.name.rsplit("/", 1)[-1]
+        if name == "type":
+            return resource.type
+        if name == "apiVersion":
+            return resource.version
+        body = self._body(resource)
+        if name == "properties":
+            own = body.get("properties") or {}
+            more = added(resource.type, resource.name.rsplit("/", 1)[-1], resource.id)
+            if "tenantId" in more:
+                more["tenantId"] = self.surroundings.tenant
+            return {**own, **more}
+        if name == "identity":
+            given = body.get("identity") or {}
+            if "SystemAssigned" in str(given.get("type", "")):
+                given = {**given, "principalId": principal_of(resource.id), "tenantId": self.surroundings.tenant}
+            return given
+        if name in body:
+            return body[name]
+        raise self.source.wrong(node, f"{name} of {resource.symbol} ({resource.type}) is known only in Azure, or not set in its body")
+
+    def _subscript(self, node: Node, scope: dict[str, Any]) -> Any:
+        value = self._value(self._field(node, "object"), scope)
+        index = self._value(self._field(node, "index"), scope)
+        if isinstance(value, list) and isinstance(index, int):
+            if 0 <= index < len(value):
+                return value[index]
+            raise self.source.wrong(node, f"[{index}] of {len(value)} elements")
+        return self._of(value, str(index), node)
+
+    def _call(self, node: Node, scope: dict[str, Any]) -> Any:
+        called = self._field(node, "function")
+        name = self.source.text(called)
+        if called.type != "identifier":
+            raise self.source.unsupported(node, f"{name}()")
+        arguments = [self._value(one, scope) for one in self._field(node, "arguments").named_children if one.type != "comment"]
+        of_place: Callable[..., Any] | None = getattr(self, f"_call_{name}", None)
+        try:
+            if of_place is not None:
+                return of_place(*arguments)
+            if name not in FUNCTIONS:
+                raise self.source.unsupported(node, f"{name}()")
+            return FUNCTIONS[name](*map(self._plain, arguments))
+        except ValueError as error:
+            raise self.source.wrong(node, str(error)) from None
+        except (TypeError, AttributeError):
+            shown = ", ".join(repr(self._plain(value)) for value in arguments)
+            raise self.source.wrong(node, f"{name}() does not take ({shown})") from None
+
+    def _plain(self, value: Any) -> Any:
+        """A value without references: a resource where a value is wanted is what reference() gives of it."""
+        if isinstance(value, Resource):
+            return value.id
+        if isinstance(value, dict):
+            return {key: self._plain(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [self._plain(inner) for inner in value]
+        return value
+
+    # Functions of where it is deployed --------------------------------------------------------------------------------------
+
+    def _call_resourceGroup(self, name: str = "") -> dict[str, Any]:  # noqa: N802 - Bicep's spelling
+        here = self.surroundings
+        group = name or here.group
+        return {
+            "id": f"/subscriptions/{here.subscription}/resourceGroups/{group}",
+            "name": group,
+            "type": "Microsoft.Resources/resourceGroups",
+            "location": here.location,
+            "tags": dict(here.tags),
+        }
+
+    def _call_subscription(self) -> dict[str, Any]:
+        here = self.surroundings
+        return {
+            "id": f"/subscriptions/{here.subscription}",
+            "subscriptionId": here.subscription,
+            "tenantId": here.tenant,
+            "displayName": "desk",
+        }
+
+    def _call_tenant(self) -> dict[str, Any]:
+        return {"tenantId": self.surroundings.tenant}
+
+    def _call_deployment(self) -> dict[str, Any]:
+        return {"name": self.surroundings.deployment}
+
+    def _call_environment(self) -> dict[str, Any]:
+        return {
+            "name": "AzureCloud",
+            "resourceManager": "https://management.azure.com/",
+            "authentication": {"loginEndpoint": "https://login.microsoftonline.com/", "tenant": "common"},
+            "suffixes": {"storage": "core.windows.net", "keyvaultDns": ".vault.azure.net", "acrLoginServer": ".azurecr.io"},
+        }
+
+    def _call_utcNow(self, pattern: str = "yyyyMMddTHHmmssZ") -> str:  # noqa: N802 - Bicep's spelling
+        found = re.sub("|".join(_DOTNET), lambda match: self.surroundings.now.strftime(_DOTNET[match[0]]), pattern)
+        return found.replace("'", "")
+
+    def _call_subscriptionResourceId(self, kind: str, *names: str) -> str:  # noqa: N802 - Bicep's spelling
+        return _id_of(f"/subscriptions/{self.surroundings.subscription}", kind, names)
+
+    def _call_resourceId(self, kind: str, *names: str) -> str:  # noqa: N802 - Bicep's spelling
+        return _id_of(self.surroundings.group_id, kind, names)
+
+
+def _id_of(base: str, kind: str, names: tuple[str, ...]) -> str:
+    provider, *types = kind.split("/")
+    if len(types) != len(names):
+        raise ValueError(f"{kind} wants {len(types)} names, found {len(names)}")
+    return f"{base}/providers/{provider}/" + "/".join(f"{one}/{two}" for one, two in zip(types, names, strict=True))
