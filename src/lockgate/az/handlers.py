@@ -36,6 +36,14 @@ GROUPS: Final = {
     "extension": "account",
     "group": "group",
     "rest": "rest",
+    "ad": "identity",
+    "identity": "identity",
+    "role": "identity",
+    "provider": "identity",
+    "storage": "identity",
+    "acr": "identity",
+    "keyvault": "identity",
+    "bicep": "identity",
     "deployment": "deployment",
     "resource": "deployment",
     "ml workspace": "workspace",
@@ -55,6 +63,7 @@ GROUPS: Final = {
 }
 """Beginning of a command → its module in `lockgate.az.groups`."""
 _INSTEAD: Final = {
+    "bicep build": "the desk reads Bicep itself: az deployment group what-if",
     "ml component prepare-for-sign": "nothing here checks signatures",
     "ml data import": "copy the data to this machine, and register them: az ml data create --path",
     "ml data mount": "data lie in plain files: az ml data show --query path",
