@@ -14,11 +14,21 @@ from lockgate.workspace.errors import MissingError
 from lockgate.workspace.store import Store
 from lockgate.yaml_source import load_yaml
 
+BUILT: Final = ".lockgate/infrastructure.json"
+"""Environment → what its infrastructure was deployed from."""
 FILES: Final = "infrastructure/env-variables/config-infra-*.yml"
 ENVIRONMENTS: Final = ("dev", "stage", "prod")
 _NEEDED: Final = ("location", "resource_group", "workspace", "registry", "online_endpoint", "batch_endpoint")
 _CHECKS: Final = """\
 # What has to hold before a stage deploys to an environment; in Azure DevOps the same stands at the environment itself.
+infra-stage:
+  approval:
+    instructions: Look at what the run's first stage says that would change.
+  branches: [refs/heads/main]
+infra-prod:
+  approval:
+    instructions: Look at what the run's first stage says that would change.
+  branches: [refs/heads/main]
 stage:
   exclusiveLock: true
   branches: [refs/heads/main]
@@ -67,27 +77,40 @@ def places(root: Path) -> list[Place]:
 
 
 def prepare(root: Path) -> list[str]:
-    """Make the groups, workspaces and registries that are not there yet, and the checks of the environments.
+    """Make what the bootstrap makes in Azure: the resource groups, and the checks of the environments.
 
     Returns:
         What was made.
     """
     cloud = Cloud(root)
     made: list[str] = []
+    known = {group.name.lower() for group in cloud.groups()}
     for place in places(root):
-        group, location = place["resource_group"], place["location"]
-        cloud.create_group(group, location, {"managed_by": "lockgate"})
-        for kind, name in (("workspace", place["workspace"]), ("registry", place["registry"])):
-            try:
-                cloud.place(kind, name)
-            except MissingError:
-                cloud.create_place(kind, name, group, {"location": location})
-                made.append(f"{kind} {name}")
+        cloud.create_group(place["resource_group"], place["location"], {"managed_by": "lockgate"})
+        if place["resource_group"].lower() not in known:
+            made.append(f"resource group {place['resource_group']}")
     checks = root / ".lockgate" / "environments.yml"
     if not checks.exists():
         checks.write_text(_CHECKS, encoding="utf-8")
         made.append("checks of the environments, .lockgate/environments.yml")
     return made
+
+
+def is_built(root: Path, place: Place, fingerprint: str) -> bool:
+    """Whether the infrastructure of an environment was deployed from the same files before, and its workspace is there still."""
+    try:
+        kept = json.loads((root / BUILT).read_text(encoding="utf-8"))
+        Cloud(root).place("workspace", place["workspace"], place["resource_group"])
+    except (OSError, ValueError, MissingError):
+        return False
+    return bool(kept.get(place.name) == fingerprint)
+
+
+def built(root: Path, place: Place, fingerprint: str) -> None:
+    """Note that the infrastructure of an environment was deployed."""
+    path = root / BUILT
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    path.write_text(json.dumps({**kept, place.name: fingerprint}), encoding="utf-8")
 
 
 def store_of(root: Path, place: Place) -> Store:

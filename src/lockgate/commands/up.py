@@ -5,18 +5,22 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from lockgate.commands._shared import at_least_one, find_root
 from lockgate.errors import UsageError
 
 if TYPE_CHECKING:
     from lockgate.agent.runs import RunFolder
+    from lockgate.delivery import Place
 
 FIRST: Final = "dev-model-training"
 SECOND: Final = "stage-register-in-staging"
+INFRASTRUCTURE: Final = "infrastructure/pipelines/bicep-ado-deploy-infra.yml"
 LAST: Final = "prod-batch-endpoint"
 
 
@@ -81,8 +85,19 @@ def _deliver(args: argparse.Namespace, root: Path) -> int:
         return 0
     for what in delivery.prepare(root):
         print(f"made     {what}")
+    with _Infrastructure(args, root) as infrastructure:
+        return _chain(args, root, infrastructure, begin, fingerprint)
+
+
+def _chain(args: argparse.Namespace, root: Path, infrastructure: _Infrastructure, begin: float, fingerprint: str) -> int:
+    """Training, and what follows it."""
+    from lockgate import delivery
+    from lockgate.agent.runs import Runs
+
+    if code := infrastructure.dev():
+        return code
     parameters = ["-p", f"automl={args.automl}", *(["-p", f"searchSeconds={args.seconds}"] if args.seconds else [])]
-    code = _run(args, root, FIRST, "--no-follow", *parameters)
+    code = _run(args, root, f"mlops-pipelines/{FIRST}.yml", "--no-follow", *parameters)
     runs = Runs(root)
     trained = runs.of_pipeline(FIRST)[-1]
     if code:
@@ -92,7 +107,9 @@ def _deliver(args: argparse.Namespace, root: Path) -> int:
         print(f"\nREFUSED: nothing is released, and what production has stays; report: {_report(trained, root)}")
         return 1
     if trained.record.get("sourceBranch") == "refs/heads/main":
-        code = _run(args, root, SECOND, "--resource", f"upstream={trained.id}")
+        if code := infrastructure.others():
+            return code
+        code = _run(args, root, f"mlops-pipelines/{SECOND}.yml", "--resource", f"upstream={trained.id}")
     elif not trained.record.get("sourceBranch"):
         print("there is no branch here (no git, no commit, or a detached HEAD): the release stops after dev; go on with a commit on main")
     else:
@@ -103,6 +120,79 @@ def _deliver(args: argparse.Namespace, root: Path) -> int:
         (root / ".lockgate" / "up.json").write_text(json.dumps(new), encoding="utf-8")
     _say(root, trained, release, time.monotonic() - begin)
     return code
+
+
+class _Infrastructure:
+    """The first act: the infrastructure pipeline of each environment that is not as its files say.
+
+    Training waits only for dev's; the others are made beside it, since its search takes a fixed time anyway.
+    """
+
+    def __init__(self, args: argparse.Namespace, root: Path) -> None:
+        from lockgate import delivery
+        from lockgate.agent.git import commit_of
+        from lockgate.workspace.content import Hasher
+
+        self._args, self._root = args, root
+        self._fingerprint = Hasher(root / ".lockgate" / "up-hashes.json").tree(root / "infrastructure")
+        self._missing = [place for place in delivery.places(root) if args.again or not delivery.is_built(root, place, self._fingerprint)]
+        if commit_of(root).branch != "refs/heads/main":
+            self._missing = [place for place in self._missing if place.name == "dev"]
+        self._beside: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Self:
+        # Where somebody is asked, one after the other asks.
+        for place in () if self._args.ask else self._missing:
+            if place.name != "dev":
+                with self._log(place.name).open("wb") as log:
+                    command = [sys.executable, "-m", "lockgate", "run", INFRASTRUCTURE, "--plain", "--yes", "--no-follow"]
+                    self._beside[place.name] = subprocess.Popen(
+                        [*command, "-p", f"environment={place.name}"], cwd=self._root, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                    )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._beside.values():
+            if process.poll() is None:
+                process.terminate()
+        for process in self._beside.values():
+            process.wait()
+
+    def _log(self, name: str) -> Path:
+        return self._root / ".lockgate" / f"infrastructure-{name}.log"
+
+    def dev(self) -> int:
+        """Make dev's; the exit code."""
+        return next((self._make(place) for place in self._missing if place.name == "dev"), 0)
+
+    def others(self) -> int:
+        """Make the others', or wait for them; the exit code."""
+        from lockgate import delivery
+
+        for place in self._missing:
+            if place.name == "dev":
+                continue
+            process = self._beside.get(place.name)
+            code = process.wait() if process else self._make(place)
+            if code and process:
+                print(
+                    f"the infrastructure of {place.name} could not be made; its run said, in {self._log(place.name).relative_to(self._root)}:"
+                )
+                print("\n".join(self._log(place.name).read_text(encoding="utf-8", errors="replace").splitlines()[-15:]))
+            if code:
+                return code
+            if process:
+                delivery.built(self._root, place, self._fingerprint)
+                print(f"made     infrastructure of {place.name}, beside the training")
+        return 0
+
+    def _make(self, place: Place) -> int:
+        from lockgate import delivery
+
+        code = _run(self._args, self._root, INFRASTRUCTURE, "--no-follow", "-p", f"environment={place.name}")
+        if not code:
+            delivery.built(self._root, place, self._fingerprint)
+        return code
 
 
 def _fingerprint(args: argparse.Namespace, root: Path) -> str:
@@ -149,7 +239,7 @@ def _run(args: argparse.Namespace, root: Path, pipeline: str, *words: str) -> in
     parser = argparse.ArgumentParser()
     command.add(parser)
     own = [*(["--plain"] if args.plain else []), *(["--logs"] if args.logs else []), *([] if args.ask else ["--yes"])]
-    return command.run(parser.parse_args([str(root / "mlops-pipelines" / f"{pipeline}.yml"), *own, *words]))
+    return command.run(parser.parse_args([str(root / pipeline), *own, *words]))
 
 
 def _report(run: RunFolder, root: Path) -> str:
