@@ -147,6 +147,7 @@ def test_one_command_takes_a_commit_to_production(team):
         "prod-register-in-production", "prod-online-endpoint", "prod-batch-endpoint",
     ]  # fmt: skip
     assert {run.record["result"] for run in team.runs()} == {"Succeeded"}
+    assert re.search(r"^notes +\.lockgate/runs/\d+/artifacts/release/notes\.md", done.stdout, re.MULTILINE)
     assert team.live() == "blue"
     assert team.ask()[0] == 200
     answer = json.loads(re.search(r"^answer +200 (\{.*\})$", done.stdout, re.MULTILINE)[1])

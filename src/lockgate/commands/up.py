@@ -247,6 +247,15 @@ def _report(run: RunFolder, root: Path) -> str:
     return str(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
+def _notes(root: Path, trained: RunFolder) -> Path | None:
+    """The notes of the release that began with a training."""
+    from lockgate.agent.runs import Runs
+
+    last = [run for run in Runs(root).of_pipeline(LAST) if run.id > trained.id][-1:]
+    path = last[0].path / "artifacts" / "release" / "notes.md" if last else None
+    return path.relative_to(root) if path is not None and path.exists() else None
+
+
 def _say(root: Path, trained: RunFolder, release: dict[str, Any], seconds: float) -> None:
     """Verdict, figures, versions, the address with an answer, and how to stop."""
     from lockgate import delivery
@@ -263,6 +272,8 @@ def _say(root: Path, trained: RunFolder, release: dict[str, Any], seconds: float
         if rows:
             print(delivery.table(rows, ("endpoint", "deployment", "model", "traffic", "state"), "         "))
     print(f"\nreport   {_report(trained, root)}")
+    if (notes := _notes(root, trained)) is not None:
+        print(f"notes    {notes}   (who approved what)")
     prod = next((one for one in delivery.places(root) if one.name == "prod"), None)
     rows = delivery.deployments(root, prod) if prod else []
     live = [row for row in rows if prod and row["endpoint"] == prod["online_endpoint"] and row["uri"] and row["traffic"] == "100 %"]
