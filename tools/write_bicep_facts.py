@@ -74,7 +74,11 @@ def keys(models: Any, name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
                 target = target.setdefault(part, {})
             inner = next((word for word in re.findall(r"\w+", kind) if hasattr(models, word) and is_model(getattr(models, word))), "")
             below = keys(models, inner, (*above, name)) if inner else {}
-            free = kind.startswith("{") or re.match(r"(Optional\[)?(typing\.)?[dD]ict\[", kind) is not None or kind in ("object", "JSON")
+            free = (
+                kind.startswith("{")
+                or re.match(r"(typing\.)?(Optional\[)?(typing\.)?[dD]ict\[", kind) is not None
+                or kind in ("object", "JSON")
+            )
             value = {"*": below} if free else below
             target[last] = {**target.get(last, {}), **value}
     return found

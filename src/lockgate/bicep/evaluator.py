@@ -330,7 +330,7 @@ class _Evaluator:
             case "object":
                 return self._object(node, scope)
             case "array":
-                return [self._value(one, scope) for one in node.named_children if one.type != "comment"]
+                return self._array(node, scope)
             case "for_statement":
                 body = node.child_by_field_name("body") or node.named_children[-1]
                 return [self._value(body, turn) for turn in self._turns(node, scope)]
@@ -370,15 +370,40 @@ class _Evaluator:
             raw = self.source.text(node)[3:-3]
             return raw.removeprefix("\r").removeprefix("\n")
         found: list[str] = []
+        end = node.start_byte + 1
         for part in node.named_children:
+            # An escape that the grammar does not know, such as \\$, is in none of its parts.
+            found.append(_unescaped(self.source.content[end : part.start_byte].decode()))
+            end = part.end_byte
             if part.type == "interpolation":
                 found.append(text(self._plain(self._value(part.named_children[0], scope))))
             elif part.type == "escape_sequence":
                 sign = self.source.text(part)
                 found.append(chr(int(sign[3:-1], 16)) if sign.startswith("\\u") else _ESCAPES[sign[1]])
             else:
-                found.append(re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[0]), self.source.text(part)))
-        return "".join(found)
+                found.append(_unescaped(self.source.text(part)))
+        return "".join([*found, _unescaped(self.source.content[end : node.end_byte - 1].decode())])
+
+    def _array(self, node: Node, scope: dict[str, Any]) -> list[Any]:
+        found: list[Any] = []
+        children = [one for one in node.named_children if one.type != "comment"]
+        for number, one in enumerate(children):
+            before = children[number - 1] if number else None
+            if before is None or before.end_byte != one.start_byte:
+                after = children[number + 1] if number + 1 < len(children) else None
+                if not (after is not None and after.start_byte == one.end_byte):
+                    found.append(self._value(one, scope))
+                continue
+            # In an array the grammar takes f(1) for two elements, f and (1), and a[0] for a and [0]; only no space between them tells.
+            inner = [part for part in one.named_children if part.type != "comment"]
+            alone = number < 2 or children[number - 2].end_byte != before.start_byte
+            if alone and one.type == "parenthesized_expression" and before.type == "identifier":
+                found.append(self._called(self.source.text(before), [self._value(part, scope) for part in inner], before))
+            elif alone and one.type == "array" and len(inner) == 1:
+                found.append(self._element(self._value(before, scope), self._value(inner[0], scope), before))
+            else:
+                raise self.source.unsupported(before, "this element of an array (give it a name with var, and put that here)")
+        return found
 
     def _key(self, node: Node, scope: dict[str, Any]) -> str:
         return self._string(node, scope) if node.type == "string" else self.source.text(node)
@@ -482,8 +507,9 @@ class _Evaluator:
         raise self.source.wrong(node, f"{name} of {resource.symbol} ({resource.type}) is known only in Azure, or not set in its body")
 
     def _subscript(self, node: Node, scope: dict[str, Any]) -> Any:
-        value = self._value(self._field(node, "object"), scope)
-        index = self._value(self._field(node, "index"), scope)
+        return self._element(self._value(self._field(node, "object"), scope), self._value(self._field(node, "index"), scope), node)
+
+    def _element(self, value: Any, index: Any, node: Node) -> Any:
         if isinstance(value, list) and isinstance(index, int):
             if 0 <= index < len(value):
                 return value[index]
@@ -495,13 +521,18 @@ class _Evaluator:
         name = self.source.text(called)
         if called.type != "identifier":
             raise self.source.unsupported(node, f"{name}()")
-        arguments = [self._value(one, scope) for one in self._field(node, "arguments").named_children if one.type != "comment"]
+        if name not in FUNCTIONS and not hasattr(self, f"_call_{name}"):
+            raise self.source.unsupported(node, f"{name}()")
+        arguments = [one for one in self._field(node, "arguments").named_children if one.type != "comment"]
+        return self._called(name, [self._value(one, scope) for one in arguments], node)
+
+    def _called(self, name: str, arguments: list[Any], node: Node) -> Any:
+        if name not in FUNCTIONS and not hasattr(self, f"_call_{name}"):
+            raise self.source.unsupported(node, f"{name}()")
         of_place: Callable[..., Any] | None = getattr(self, f"_call_{name}", None)
         try:
             if of_place is not None:
                 return of_place(*arguments)
-            if name not in FUNCTIONS:
-                raise self.source.unsupported(node, f"{name}()")
             return FUNCTIONS[name](*map(self._plain, arguments))
         except ValueError as error:
             raise self.source.wrong(node, str(error)) from None
@@ -564,6 +595,10 @@ class _Evaluator:
 
     def _call_resourceId(self, kind: str, *names: str) -> str:  # noqa: N802 - Bicep's spelling
         return _id_of(self.surroundings.group_id, kind, names)
+
+
+def _unescaped(written: str) -> str:
+    return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[0]), written)
 
 
 def _id_of(base: str, kind: str, names: tuple[str, ...]) -> str:
