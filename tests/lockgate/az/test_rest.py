@@ -51,7 +51,7 @@ def test_a_run_without_questions_has_no_records(asked):
 def test_what_the_desk_does_not_answer_is_refused_by_name(asked):
     assert "the desk answers only" in asked.refused(2, "rest", "--url", "https://management.azure.com/x?api-version=1", *HEADER)
     assert "found POST" in asked.refused(2, "rest", "--method", "post", "--url", f"{URL}/build/builds/3/timeline?api-version=7.1", *HEADER)
-    assert "found /team/_apis/build/builds" in asked.refused(2, "rest", "--url", f"{URL}/build/builds?api-version=7.1", *HEADER)
+    assert "found GET /team/_apis/build/builds" in asked.refused(2, "rest", "--url", f"{URL}/build/builds?api-version=7.1", *HEADER)
 
 
 def test_what_azure_devops_would_refuse_is_refused(asked):

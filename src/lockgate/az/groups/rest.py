@@ -1,4 +1,4 @@
-"""`az rest`: the few addresses of Azure DevOps that a run asks about itself, answered from what the desk keeps of runs."""
+"""`az rest`: the addresses of Azure DevOps that runs and scripts ask, answered from what the desk keeps."""
 
 from __future__ import annotations
 
@@ -18,32 +18,60 @@ _TIMELINE: Final = re.compile(r"/[^/]+/_apis/build/builds/(\d+)/timeline")
 _APPROVALS: Final = re.compile(r"/[^/]+/_apis/pipelines/approvals")
 _HOST: Final = "desk.invalid"
 """Where the desk's System.CollectionUri points."""
-_ANSWERED: Final = "GET …/_apis/build/builds/ID/timeline and GET …/_apis/pipelines/approvals?approvalIds=…"
+_ANSWERED: Final = ("GET {project}/_apis/build/builds/{run}/timeline", "GET {project}/_apis/pipelines/approvals?approvalIds=…")
+DEVOPS: Final = "499b84ac-1321-427f-aa17-267ca6975798"
+"""Azure DevOps as a resource of Entra."""
 _IDS: Final = uuid.UUID("6f1c3c0e-6c6e-4f0c-9a4e-0d6b7c1f6a55")
 
 
 def _rest(context: Context) -> Any:
+    from lockgate.az import devops
+
     target = urllib.parse.urlsplit(context.text("url"))
     method = context.text("method", "get").lower()
-    if target.hostname != _HOST or method != "get":
-        raise NotOnTheDesk(f"az rest: found {method.upper()} {context.text('url')}; the desk answers only {_ANSWERED} of Azure DevOps")
-    if not any(header.lower().startswith("authorization=") for header in context.words("headers")) and not context.has("resource"):
-        raise ArgumentError("az rest: Azure DevOps wants --headers Authorization=…, or --resource 499b84ac-1321-427f-aa17-267ca6975798")
     query = dict(urllib.parse.parse_qsl(target.query)) | context.pairs("uri_parameters")
+    if target.hostname == _HOST:
+        organisation, path = f"https://{_HOST}", target.path.lstrip("/")
+    else:
+        name, _, path = target.path.lstrip("/").partition("/")
+        organisation = f"{target.scheme}://{target.netloc}/{name}"
+    if target.hostname not in (_HOST, "dev.azure.com") or target.scheme != "https":
+        raise _refused(method, context.text("url"))
+    if not any(header.lower().startswith("authorization=") for header in context.words("headers")) and not context.has("resource"):
+        raise ArgumentError(f"az rest: Azure DevOps wants --headers Authorization=…, or --resource {DEVOPS}")
     if "api-version" not in query:
         raise ArgumentError("az rest: the address lacks api-version")
-    if found := _TIMELINE.fullmatch(target.path):
+    if method == "get" and (found := _TIMELINE.fullmatch(f"/{path}")):
         return {
             "records": [record for one in _approvals(context, found[1]) for record in _records(*one)],
             "id": str(uuid.uuid5(_IDS, found[1])),
         }
-    if _APPROVALS.fullmatch(target.path):
+    if method == "get" and _APPROVALS.fullmatch(f"/{path}"):
         wanted = [one for one in query.get("approvalIds", "").split(",") if one]
         everything = [one for run in _runs(context) for one in _approvals(context, run)]
         known = {_id(*one): one for one in everything}
         value = [_approval(*known[one], with_steps="steps" in query.get("$expand", "")) for one in wanted if one in known]
         return {"count": len(value), "value": value}
-    raise NotOnTheDesk(f"az rest: found {target.path}; the desk answers only {_ANSWERED}")
+    answered = devops.answer(context.root, organisation, method, path, query, _body(context))
+    if answered is None:
+        raise _refused(method, f"/{path}")
+    return answered
+
+
+def _body(context: Context) -> Any:
+    if not context.has("body"):
+        return None
+    try:
+        return json.loads(context.text("body"))
+    except ValueError as error:
+        raise ArgumentError(f"az rest: --body is no JSON: {error}") from None
+
+
+def _refused(method: str, address: str) -> NotOnTheDesk:
+    from lockgate.az import devops
+
+    known = "; ".join([*_ANSWERED, *devops.addresses()])
+    return NotOnTheDesk(f"az rest: found {method.upper()} {address}; the desk answers only these of https://dev.azure.com/ORG: {known}")
 
 
 def _folder(context: Context) -> Path:
@@ -112,7 +140,8 @@ def _approval(run: str, asked: dict[str, Any], *, with_steps: bool) -> dict[str,
 
 COMMANDS: Final = {
     "rest": Handler(
-        _rest, "ask Azure DevOps about the approvals of a run", ("url", "method", "headers", "uri_parameters", "resource"),
+        _rest, "ask or change Azure DevOps: approvals of a run, connections, environments, checks, pipelines, policies",
+        ("url", "method", "headers", "uri_parameters", "resource", "body"),
         (("skip_authorization_header", "nobody's token is added here"),),
     ),
 }  # fmt: skip
