@@ -142,6 +142,7 @@ module roles 'modules/roles.bicep' = {
     workspaceName: workspace.outputs.name
     storageName: storage.outputs.name
     containerRegistryName: containerRegistry.outputs.name
+    mlRegistryName: empty(registryName) ? '' : registry.outputs.name
     computePrincipalId: identities.outputs.computePrincipalId
     endpointPrincipalId: identities.outputs.endpointPrincipalId
     pipelinePrincipalId: pipelinePrincipalId

@@ -202,23 +202,28 @@ write_principal() {
   fi
 }
 
-# What an environment reads of another one's registry: dev the champion, in its pipelines and in its jobs.
+# What an environment reads of another one's registry: dev and stage compare with the champion, in their pipelines and in their jobs.
 registry_rights() {
-  local group principal identity
-  case " $ENVIRONMENTS " in *' dev '*) ;; *) return 0 ;; esac
+  local scope principal identity one
   case " $ENVIRONMENTS " in *' prod '*) ;; *) return 0 ;; esac
   say
-  say "── what dev reads of production's registry"
+  say "── what dev and stage read of production's registry"
   registry_role "$REGISTRY_READER" '["Microsoft.MachineLearningServices/registries/read", "Microsoft.MachineLearningServices/registries/assets/read"]'
-  group=$(config prod resource_group)
-  principal=$(config dev pipeline_principal_id)
-  if [ -n "$principal" ]; then give "$principal" "$REGISTRY_READER" "/subscriptions/$SUBSCRIPTION/resourceGroups/$group" "reading production's registry, for the pipelines of dev"; fi
-  identity=$(az identity list --resource-group "$(config dev resource_group)" --query "[?contains(name, '-compute-')].principalId | [0]" --output tsv 2>/dev/null | last || true)
-  if [ -n "$identity" ]; then
-    give "$identity" "$REGISTRY_READER" "/subscriptions/$SUBSCRIPTION/resourceGroups/$group" "reading production's registry, for the jobs of dev"
-  else
-    say "note      the jobs of dev can't read production's registry yet: run this once more after bicep-ado-deploy-infra has made dev"
-  fi
+  scope="/subscriptions/$SUBSCRIPTION/resourceGroups/$(config prod resource_group)"
+  for one in $ENVIRONMENTS; do
+    [ "$one" != prod ] || continue
+    principal=$(config "$one" pipeline_principal_id)
+    if [ -n "$principal" ]; then give "$principal" "$REGISTRY_READER" "$scope" "reading production's registry, for the pipelines of $one"; fi
+    identity=''
+    if [ "$(az group exists --name "$(config "$one" resource_group)" --output tsv | last)" = true ]; then
+      identity=$(az identity list --resource-group "$(config "$one" resource_group)" --query "[?contains(name, '-compute-')].principalId | [0]" --output tsv | last)
+    fi
+    if [ -n "$identity" ]; then
+      give "$identity" "$REGISTRY_READER" "$scope" "reading production's registry, for the jobs of $one"
+    else
+      say "note      the jobs of $one can't read production's registry yet: run this once more after bicep-ado-deploy-infra has made $one"
+    fi
+  done
 }
 
 HAS_CHECK='next((one["id"] for one in it["value"] if one["type"]["name"] == {"approval": "Approval", "branch": "Task Check", "lock": "ExclusiveLock"}[words[0]]), None)'
@@ -292,7 +297,8 @@ pipeline() {
 allow() {
   local kind=$1 id=$2 what=$3 names='' ids='' name number
   shift 3
-  if [ -z "$id" ]; then
+  if [ -z "$id" ] || [ ! -s "$WORK/pipeline-ids" ]; then
+    # Only a dry run comes here: the one or the others are not there yet.
     say "would     let pipelines use $what"
     return 0
   fi

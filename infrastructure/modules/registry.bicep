@@ -32,3 +32,4 @@ resource registry 'Microsoft.MachineLearningServices/registries@2025-12-01' = {
 }
 
 output id string = registry.id
+output name string = registry.name

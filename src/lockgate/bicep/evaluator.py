@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lockgate.bicep.azure import added, principal_of
 from lockgate.bicep.functions import FUNCTIONS, text
+from lockgate.bicep.operators import OPERATORS, Access, Binary, Operand, Term, Ternary, Unary, term_of
 from lockgate.bicep.reader import Declared, Parameter, Template, read
 from lockgate.errors import FileError, Mistake, Place, UsageError
 
@@ -334,23 +335,32 @@ class _Evaluator:
             case "for_statement":
                 body = node.child_by_field_name("body") or node.named_children[-1]
                 return [self._value(body, turn) for turn in self._turns(node, scope)]
-            case "ternary_expression":
-                chosen = "consequence" if self._truth(self._field(node, "condition"), scope) else "alternative"
-                return self._value(self._field(node, chosen), scope)
-            case "binary_expression":
-                return self._binary(node, scope)
-            case "unary_expression":
-                value = self._value(self._field(node, "argument"), scope)
-                return not value if self.source.text(node).startswith("!") else -value
-            case "member_expression":
-                return self._member(node, scope)
-            case "subscript_expression":
-                return self._subscript(node, scope)
+            case kind if kind in OPERATORS:
+                return self._term(term_of(node), scope)
             case "call_expression":
                 return self._call(node, scope)
             case "nullable_return_type" | "non_null_assertion" | "null_forgiving_operator":
                 return self._value(node.named_children[0], scope)
         raise self.source.unsupported(node, f"{node.type.replace('_', ' ')}")
+
+    def _term(self, term: Term, scope: dict[str, Any]) -> Any:
+        match term:
+            case Operand(node):
+                return self._value(node, scope)
+            case Access(of, node):
+                value = self._term(of, scope)
+                return self._member(value, node) if node.type == "member_expression" else self._subscript(value, node, scope)
+            case Ternary(condition, yes, no, node):
+                return self._term(yes if self._is_true(self._term(condition, scope), node) else no, scope)
+            case Unary("!", of, node):
+                return not self._is_true(self._term(of, scope), node)
+            case Unary(_, of, node):
+                value = self._term(of, scope)
+                if isinstance(value, bool) or not isinstance(value, int):
+                    raise self.source.wrong(node, f"- takes a number, found {self._plain(value)!r}")
+                return -value
+            case Binary():
+                return self._binary(term, scope)
 
     @staticmethod
     def _field(node: Node, name: str) -> Node:
@@ -360,9 +370,11 @@ class _Evaluator:
         return found
 
     def _truth(self, node: Node, scope: dict[str, Any]) -> bool:
-        found = self._value(node, scope)
+        return self._is_true(self._value(node, scope), node)
+
+    def _is_true(self, found: Any, node: Node) -> bool:
         if not isinstance(found, bool):
-            raise self.source.wrong(node, f"a condition is true or false, found {found!r}")
+            raise self.source.wrong(node, f"a condition is true or false, found {self._plain(found)!r}")
         return found
 
     def _string(self, node: Node, scope: dict[str, Any]) -> str:
@@ -421,17 +433,16 @@ class _Evaluator:
             found[key] = self._value(one.named_children[1], scope)
         return found
 
-    def _binary(self, node: Node, scope: dict[str, Any]) -> Any:
-        operator = next(self.source.text(one) for one in node.children if not one.is_named)
-        left_node, right_node = self._field(node, "left"), self._field(node, "right")
-        if operator == "&&":
-            return self._truth(left_node, scope) and self._truth(right_node, scope)
-        if operator == "||":
-            return self._truth(left_node, scope) or self._truth(right_node, scope)
-        left = self._value(left_node, scope)
+    def _binary(self, term: Binary, scope: dict[str, Any]) -> Any:
+        operator, node = term.operator, term.node
+        left = self._term(term.left, scope)
+        if operator in ("&&", "||"):
+            # The right side is not looked at where the left one decides.
+            decides = self._is_true(left, node) is (operator == "||")
+            return left if decides else self._is_true(self._term(term.right, scope), node)
         if operator == "??":
-            return self._value(right_node, scope) if left is None else left
-        right = self._value(right_node, scope)
+            return self._term(term.right, scope) if left is None else left
+        right = self._term(term.right, scope)
         if operator in ("==", "!="):
             return (left == right) is (operator == "==")
         if operator in ("=~", "!~"):
@@ -451,11 +462,9 @@ class _Evaluator:
             raise self.source.unsupported(node, f"operator {operator}")
         return calculate[operator]()
 
-    def _member(self, node: Node, scope: dict[str, Any]) -> Any:
-        inner = self._field(node, "object")
+    def _member(self, value: Any, node: Node) -> Any:
         name = self.source.text(self._field(node, "property"))
-        between = self.source.content[inner.end_byte : self._field(node, "property").start_byte].decode()
-        value = self._value(inner, scope)
+        between = self.source.content[self._field(node, "object").end_byte : self._field(node, "property").start_byte].decode()
         safe = "?" in between
         if value is None and safe:
             return None
@@ -506,8 +515,8 @@ class _Evaluator:
             return body[name]
         raise self.source.wrong(node, f"{name} of {resource.symbol} ({resource.type}) is known only in Azure, or not set in its body")
 
-    def _subscript(self, node: Node, scope: dict[str, Any]) -> Any:
-        return self._element(self._value(self._field(node, "object"), scope), self._value(self._field(node, "index"), scope), node)
+    def _subscript(self, value: Any, node: Node, scope: dict[str, Any]) -> Any:
+        return self._element(value, self._value(self._field(node, "index"), scope), node)
 
     def _element(self, value: Any, index: Any, node: Node) -> Any:
         if isinstance(value, list) and isinstance(index, int):

@@ -49,7 +49,20 @@ EXPRESSIONS = [
     ("{a: 1}.?b", None),
     ("{a: 1}.?b ?? 3", 3),
     ("[1, 2, 3][1]", 2),
-    # The grammar reads these elements apart.
+    # The grammar reads these accesses wrongly, as of all that stands before them.
+    ("false ? 'a' : {b: 'c'}.b", "c"),
+    ("true ? 'a' : {b: 'c'}.b", "a"),
+    ("true ? {b: 1}.b : {c: 2}.c", 1),
+    ("false ? 1 : true ? {b: 1}.b : {c: 2}.c", 1),
+    ("'c' == {b: 'c'}.b", True),
+    ("1 + {b: 2}.b * {c: [3]}.c[0]", 7),
+    ("true && {b: false}.b", False),
+    ("null ?? {b: {c: 1}}.b.c", 1),
+    ("!{b: true}.b", False),
+    ("-{b: 2}.b + 3", 1),
+    ("(true ? {b: 1} : {b: 2}).b", 1),
+    ("['x', true ? 'a' : {b: 'c'}.b]", ["x", "a"]),
+    # And these elements apart.
     ("[toLower('A'), toUpper('b')]", ["a", "B"]),
     ("[\n  toLower('A')\n  concat('c', 'd')\n  'e'\n]", ["a", "cd", "e"]),
     ("[concat('c', 'd'), 5]", ["cd", 5]),
