@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parents[1]
-PIPELINES = sorted((ROOT / "mlops-pipelines").glob("*.yml"))
-TEMPLATES = sorted((ROOT / "aml-cli-v2").glob("*.yml"))
+PIPELINES = sorted([*(ROOT / "mlops-pipelines").glob("*.yml"), *(ROOT / "infrastructure/pipelines").glob("*.yml")])
+TEMPLATES = sorted([*(ROOT / "aml-cli-v2").glob("*.yml"), *(ROOT / "infrastructure/pipelines/steps").glob("*.yml")])
 CONFIGURATIONS = {name: ROOT / f"infrastructure/env-variables/config-infra-{name}.yml" for name in ("dev", "stage", "prod")}
 SCRIPT_KEYS = ("inlineScript", "bash", "script", "pwsh", "powershell")
 

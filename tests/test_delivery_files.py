@@ -98,7 +98,7 @@ def planned() -> dict[str, tuple[int, str, str]]:
 def test_on_main_every_stage_of_a_pipeline_is_planned_to_run(path, planned):
     code, out, err = planned[path.stem]
     assert (code, err) == (0, "")
-    assert [stage["verdict"] for stage in json.loads(out)["stages"]] == ["runs"]
+    assert {stage["verdict"] for stage in json.loads(out)["stages"]} == {"runs"}
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_microsoft_s_checker_takes_the_file(path, by_microsoft):
 
 def test_the_pipelines_are_those_of_the_chain_and_those_beside_it():
     assert sorted(path.stem for path in PIPELINES) == sorted(
-        [*CHAIN, "rollback-online-endpoint", "retire-online-deployment", "pr-validation"]
+        [*CHAIN, "rollback-online-endpoint", "retire-online-deployment", "pr-validation", "bicep-ado-deploy-infra"]
     )
 
 
@@ -147,7 +147,7 @@ def test_only_training_starts_on_commits_and_rollback_on_nothing():
 
 @pytest.mark.parametrize("path", named(PIPELINES))
 def test_a_pipeline_locks(path):
-    assert document(path)["lockBehavior"] == ("sequential" if path.stem in CHAIN else "runLatest")
+    assert document(path)["lockBehavior"] == ("sequential" if path.stem in [*CHAIN, "bicep-ado-deploy-infra"] else "runLatest")
 
 
 @pytest.mark.parametrize("path", named(PIPELINES))
@@ -207,6 +207,9 @@ def test_a_script_uses_the_variables_that_it_is_given_and_no_others(script):
     without_python = re.sub(r"(?ms)<<'PYTHON'$.*?^\s*PYTHON$", "", script.text)
     own = set(re.findall(r"\b([A-Z][A-Z0-9_]+)=", without_python))
     used = set(re.findall(r"\$\{?([A-Z][A-Z0-9_]+)\b", without_python)) | set(re.findall(r"os\.environ\[\"(\w+)\"\]", script.text))
+    if "os.environ.items()" in script.text:
+        # It takes all that begin so.
+        used |= {name for name in script.env if name.startswith("IN_")}
     assert used - own <= set(script.env) <= used
 
 
@@ -250,10 +253,14 @@ def expanded() -> dict[str, dict[str, Any]]:
     return found
 
 
+RELEASE_OUTPUTS = ["model", "version", "sha256", "environment_version", "batch_environment_version", "commit"]
+BICEP_OUTPUTS = re.findall(r"(?m)^output (\w+) ", (ROOT / "infrastructure/main.bicep").read_text(encoding="utf-8"))
+
+
 @pytest.mark.parametrize("path", named(PIPELINES))
 def test_every_macro_of_a_pipeline_is_a_variable_that_a_step_before_it_sets_or_a_file_has(path, expanded):
     root = expanded[path.stem]
-    template = document(path)["variables"][0]["template"]
+    template = document(path)["variables"][0]["template"].replace("${{ parameters.environment }}", "dev")
     known = {one["name"] for one in document(ROOT / template.lstrip("/"))["variables"]}
     for stage in root["stages"]:
         for job in stage["jobs"]:
@@ -268,8 +275,8 @@ def test_every_macro_of_a_pipeline_is_a_variable_that_a_step_before_it_sets_or_a
                 inputs = step.get("inputs", {})
                 text = str(inputs.get("inlineScript") or inputs.get("script") or "")
                 for name, output in re.findall(r"task\.setvariable variable=([\w{}]+)(;isOutput=true)?\]", text):
-                    outputs = ["model", "version", "sha256", "environment_version", "batch_environment_version", "commit"]
-                    for one in outputs if name == "{name}" else [name]:
+                    many = BICEP_OUTPUTS if step.get("name") == "infrastructure" else RELEASE_OUTPUTS
+                    for one in many if name == "{name}" else [name]:
                         there.add(f"{step['name']}.{one}" if output else one)
 
 
@@ -279,7 +286,11 @@ def test_every_macro_of_a_pipeline_is_a_variable_that_a_step_before_it_sets_or_a
 def test_every_az_of_the_scripts_is_looked_at():
     """Each is found, with all kinds of endpoints and all places that it may have."""
     known = {name for name, _ in AZ}
-    assert known == {script.file.stem for script in SCRIPTS if re.search(r"\baz (ml|extension|version|rest)\b", script.text)}
+    assert known == {
+        script.file.stem
+        for script in SCRIPTS
+        if re.search(r"\baz (ml|extension|version|rest|deployment|bicep|resource|storage|acr|keyvault)\b", script.text)
+    }
     shown = [" ".join(words[1:4]) for name, words in AZ if name == "create-deployment"]
     assert sorted(set(shown)) == [
         "ml batch-deployment create",
@@ -442,12 +453,12 @@ def test_a_release_comes_from_the_environment_before():
     assert prod["source_registry"] == stage["registry"]
 
 
-NOT_USED = {"environment_name", "location"}
+NOT_USED = {"environment_name"}
 """Names of a configuration that say what it is about, to a reader."""
 
 
 def test_every_variable_of_a_configuration_is_used():
-    text = "\n".join(one.read_text(encoding="utf-8") for one in PIPELINES)
+    text = "\n".join(one.read_text(encoding="utf-8") for one in [*PIPELINES, *TEMPLATES])
     variables = {variable for name in CONFIGURATIONS for variable in configuration(name)}
     assert {one for one in variables if f"$({one})" not in text and f"variables.{one} " not in text} == NOT_USED
 

@@ -247,6 +247,12 @@ def _resource(one: ArmResource) -> dict[str, Any]:
     }
 
 
+def _is_listed(one: ArmResource) -> bool:
+    """Whether it is a resource of a group, and nothing below or on another one."""
+    parts = one.id.split("/providers/")
+    return len(parts) == 2 and parts[1].count("/") == 2
+
+
 def _resource_list(context: Context) -> Any:
     tag = context.text("tag")
     key, _, value = tag.partition("=")
@@ -256,9 +262,7 @@ def _resource_list(context: Context) -> Any:
         _resource(one)
         for one in found
         # What lies below a resource is listed with it, and not by itself.
-        if (one.type.count("/") == 1 and "/providers/" not in one.id.split("/providers/", 1)[1])
-        and name in ("", one.name.lower())
-        and (not tag or (one.body.get("tags") or {}).get(key) == value)
+        if _is_listed(one) and name in ("", one.name.lower()) and (not tag or (one.body.get("tags") or {}).get(key) == value)
     ]
 
 
