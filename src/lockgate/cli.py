@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "approve": "let a run go on that waits for an approval",
     "reject": "end a run that waits for an approval",
     "status": "show how the delivery stands: models, deployments, traffic, last runs, waiting approvals",
+    "doctor": "say what is right and what is missing before a first run in Azure, each with what mends it",
     "down": "end all that goes on after a command: runs, jobs, endpoints",
     "ui": "open MLflow's pages on the store that jobs write to",
     "az": "the desk's Azure CLI: `lockgate az ml model list -g GROUP -w WORKSPACE`",

@@ -63,6 +63,8 @@ GROUPS: Final = {
 }
 """Beginning of a command → its module in `lockgate.az.groups`."""
 _INSTEAD: Final = {
+    "vm list-skus": "what a region offers is known only in Azure",
+    "vm list-usage": "the desk has no quota",
     "bicep build": "the desk reads Bicep itself: az deployment group what-if",
     "ml component prepare-for-sign": "nothing here checks signatures",
     "ml data import": "copy the data to this machine, and register them: az ml data create --path",

@@ -192,6 +192,7 @@ def test_a_template_of_the_subscription_makes_groups(group):
     assert group.get("deployment", "sub", "show", "--name", "main")["name"] == "main"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("environment", ["dev", "stage", "prod"])
 def test_the_infrastructure_pipeline_runs_here(cloud, environment):
     """From nothing but the group that the bootstrap makes; the second time nothing changes."""
