@@ -5,7 +5,12 @@ Every organisation, project and repository is there; what is made in one is kept
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
+import time
 import urllib.parse
 import uuid
 from collections.abc import Callable
@@ -13,10 +18,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from lockgate.az.errors import ArgumentError, AzError
+from lockgate.state import STATE_FOLDER
 from lockgate.workspace.cloud import TENANT
 from lockgate.workspace.directory import Directory
 
 _IDS: Final = uuid.UUID("2a6a9d6e-6a55-4f6d-8a3d-1f1f0c9f7d10")
+_START: Final = 30.0
+"""Seconds within which a run that was started is there."""
 _SECRET: Final = re.compile(r"key$|password|secret|token", re.IGNORECASE)
 
 
@@ -146,6 +154,71 @@ class Organisation:
             raise AzError(f'Conflict({{"message": "A pipeline with name {name} already exists."}})')
         return self._keep("pipeline", name, {**body, "id": self._next("pipeline"), "revision": 1})
 
+    def start(self, number: str, body: dict[str, Any], **_: Any) -> Any:
+        """Run a pipeline here, as `lockgate run` does: what it asks is approved, and what it triggers follows."""
+        path = str(self._pipeline(number)["configuration"]["path"]).lstrip("/")
+        branch = ((body.get("resources") or {}).get("repositories") or {}).get("self", {}).get("refName", "refs/heads/main")
+        command = [sys.executable, "-m", "lockgate", "run", path, "--plain", "--yes", "--branch", branch]
+        for name, value in (body.get("templateParameters") or {}).items():
+            command += ["-p", f"{name}={value}"]
+        before = max((one["id"] for one in self._runs(number)), default=0)
+        log = self.directory.root / STATE_FOLDER / f"started-{number}.log"
+        # Nothing of whoever asks goes along: a run of Azure DevOps has an environment of its own.
+        environment = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG", "TMPDIR", "LOCKGATE_ROOT")}
+        with log.open("wb") as stream:
+            process = subprocess.Popen(
+                command,
+                cwd=self.directory.root,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                env=environment,
+                start_new_session=True,
+            )
+        end = time.monotonic() + _START
+        while time.monotonic() < end:
+            new = [one for one in self._runs(number) if one["id"] > before]
+            if new:
+                return new[-1]
+            if process.poll() is not None:
+                break
+            time.sleep(0.1)
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        raise AzError(f'Bad Request({{"message": "{lines[-1] if lines else "the run did not begin"}"}})')
+
+    def runs(self, number: str, **_: Any) -> Any:
+        """The runs of a pipeline."""
+        return _listed(self._runs(number))
+
+    def run(self, number: str, run: str, **_: Any) -> Any:
+        """A run of a pipeline."""
+        found = next((one for one in self._runs(number) if str(one["id"]) == run), None)
+        if found is None:
+            raise AzError(f'Not Found({{"message": "The run {run} could not be found."}})')
+        return found
+
+    def _pipeline(self, number: str) -> dict[str, Any]:
+        found = next((one for one in self._all("pipeline") if str(one["id"]) == number), None)
+        if found is None:
+            raise AzError(f'Not Found({{"message": "The pipeline with ID {number} does not exist."}})')
+        return found
+
+    def _runs(self, number: str) -> list[dict[str, Any]]:
+        name = Path(str(self._pipeline(number)["configuration"]["path"])).stem
+        found = []
+        for path in sorted((self.directory.root / STATE_FOLDER / "runs").glob("*/run.json"), key=lambda one: int(one.parent.name)):
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if record.get("pipeline") == name:
+                result = record.get("result")
+                shown = {
+                    "id": record["id"],
+                    "name": record.get("number"),
+                    "state": "completed" if result else "inProgress",
+                    "result": _RESULTS.get(str(result)),
+                }
+                found.append({**shown, "pipeline": {"id": int(number), "name": name}})
+        return found
+
     def permissions(self, kind: str, identifier: str, **_: Any) -> Any:
         """Which pipelines may use a resource."""
         found = next((one for one in self._all("permission") if one["resource"] == {"type": kind, "id": identifier}), None)
@@ -191,6 +264,7 @@ def _needed(body: dict[str, Any], key: str) -> str:
     return str(body[key])
 
 
+_RESULTS: Final = {"Succeeded": "succeeded", "SucceededWithIssues": "succeeded", "Failed": "failed", "Canceled": "canceled"}
 _P: Final = "(?P<project>[^/]+)/_apis"
 _ROUTES: Final[tuple[tuple[str, str, Callable[..., Any]], ...]] = (
     ("get", r"_apis/connectionData", Organisation.me),
@@ -207,6 +281,9 @@ _ROUTES: Final[tuple[tuple[str, str, Callable[..., Any]], ...]] = (
     ("post", rf"{_P}/pipelines/checks/configurations", Organisation.add_check),
     ("get", rf"{_P}/pipelines", Organisation.pipelines),
     ("post", rf"{_P}/pipelines", Organisation.add_pipeline),
+    ("get", rf"{_P}/pipelines/(?P<number>\d+)/runs", Organisation.runs),
+    ("post", rf"{_P}/pipelines/(?P<number>\d+)/runs", Organisation.start),
+    ("get", rf"{_P}/pipelines/(?P<number>\d+)/runs/(?P<run>\d+)", Organisation.run),
     ("get", rf"{_P}/pipelines/pipelinepermissions/(?P<kind>\w+)/(?P<identifier>[^/]+)", Organisation.permissions),
     ("patch", rf"{_P}/pipelines/pipelinepermissions/(?P<kind>\w+)/(?P<identifier>[^/]+)", Organisation.add_permissions),
     ("get", rf"{_P}/policy/configurations", Organisation.policies),
