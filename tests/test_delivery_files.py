@@ -38,6 +38,7 @@ MACROS_ARE_FINE = {"azureSubscription", "publish", "default", "env", "parameters
 """Keys that have macros below them: a parameter's value, an environment variable, a folder, a connection. No shell reads them."""
 OF_BASH = {
     "BASHPID",
+    "BASH_REMATCH",
     "EUID",
     "GROUPS",
     "HISTCMD",
@@ -210,7 +211,7 @@ def test_a_script_uses_the_variables_that_it_is_given_and_no_others(script):
     if "os.environ.items()" in script.text:
         # It takes all that begin so.
         used |= {name for name in script.env if name.startswith("IN_")}
-    assert used - own <= set(script.env) <= used
+    assert used - own - OF_BASH <= set(script.env) <= used
 
 
 @pytest.mark.parametrize("path", named([*TEMPLATES, *PIPELINES]))
@@ -296,7 +297,9 @@ def test_every_az_of_the_scripts_is_looked_at():
         "ml batch-deployment create",
         "ml batch-deployment show",
         "ml online-deployment create",
+        "ml online-deployment list",
         "ml online-deployment show",
+        "ml online-deployment update",
     ]
     promoted = [words for name, words in AZ if name == "promote-model" and words[2:4] == ("model", "download")]
     assert any("--registry-name" in words for words in promoted)
@@ -465,7 +468,7 @@ def test_every_variable_of_a_configuration_is_used():
 
 def test_the_release_s_figures_are_ones_that_a_release_can_have():
     prod = configuration("prod")
-    assert 0 < prod["canary_percent"] < 100
+    assert 1 <= prod["canary_percent"] <= 50
     assert 0 <= prod["mirror_percent"] <= 50  # Azure mirrors half of the traffic at most
     assert prod["canary_answers"] > 0
     assert prod["instance_count"] >= 1

@@ -592,3 +592,99 @@ def test_notes_of_a_run_that_asked_nobody_say_so(asked):
     (asked / "approvals.json").write_text('{"value": []}')
     write_notes(asked, "1")
     assert "Nobody was asked so far." in (asked / "notes.md").read_text()
+
+
+# asset.py
+
+
+def asset(path: Path) -> tuple[str, str]:
+    done = subprocess.run([sys.executable, str(SCRIPTS / "asset.py"), str(path)], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    name, version = done.stdout.splitlines()
+    return name, version
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$schema: https://example.org/x.json\nname: rows\ndescription: >-\n  many\n  lines\npath: data\n",
+        "name: 'rows'\npath: data # theirs\n",
+        '# first\n---\nname: "rows" # ours\ntype: uri_folder\npath: data\n',
+        "name: rows\nbuild: {path: data}\n",
+        "name: rows\nbuild: {dockerfile_path: D, path: 'data'}\n",
+        "name: rows\nbuild:\n  path: data\n  dockerfile_path: D\ntags: {a: b}\n",
+        "name: rows\nconda_file: data\n",
+    ],
+)
+def test_the_version_of_an_asset_is_its_content(tmp_path, text):
+    """A folder's names and bytes count, however the file names it."""
+    (tmp_path / "asset.yml").write_text(text)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a b.txt").write_text("x")
+    name, first = asset(tmp_path / "asset.yml")
+    assert (name, len(first)) == ("rows", 12)
+    assert asset(tmp_path / "asset.yml") == (name, first)
+    (tmp_path / "data" / "a b.txt").write_text("y")
+    _, changed = asset(tmp_path / "asset.yml")
+    (tmp_path / "data" / "a b.txt").rename(tmp_path / "data" / "c.txt")
+    assert len({first, changed, asset(tmp_path / "asset.yml")[1]}) == 3
+
+
+def test_what_lies_elsewhere_counts_by_its_address(tmp_path):
+    for path in ("azureml://datastores/d/paths/x", "azureml:other:1", "https://example.org/x.csv"):
+        (tmp_path / "asset.yml").write_text(f"name: rows\npath: {path}\n")
+        assert asset(tmp_path / "asset.yml")[0] == "rows"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("path: data\n", "name: found ''; allowed: letters"),
+        ("name: a b\n", "name: found 'a b'"),
+        ("name: rows\npath: nowhere\n", "path: there is no "),
+        ("what is this\n", "asset.yml:1: found 'what is this'; allowed: key: value"),
+    ],
+)
+def test_an_asset_that_is_wrong_is_one_sentence(tmp_path, text, said):
+    (tmp_path / "asset.yml").write_text(text)
+    command = [sys.executable, str(SCRIPTS / "asset.py"), str(tmp_path / "asset.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+# verdict.py
+
+
+def test_the_verdict_shows_checks_figures_and_bars_in_proportion(tmp_path):
+    decision = {
+        "passed": False,
+        "summary": "m is bad",
+        "checks": [{"passed": True, "sentence": "fine"}, {"passed": False, "sentence": "not fine"}],
+    }
+    one = {"metrics": {"rmse": {"value": 10.0}}, "importance": {"a": 4.0, "b": 1.0, "c": 0.0}}
+    metrics = {
+        "metric": "rmse",
+        "unit": "min",
+        "rows": 1200,
+        "winner": "m",
+        "candidates": {"m": one, "f": {"metrics": {"rmse": {"value": 20.0}}}},
+        "champion": None,
+    }
+    (tmp_path / "decision.json").write_text(json.dumps(decision))
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    command = [sys.executable, str(SCRIPTS / "verdict.py"), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "### REFUSED: m is bad"
+    assert lines[2:4] == ["- ✔ fine", "- ✘ not fine"]
+    assert "**rmse on 1,200 unseen rows**" in lines
+    bars = {line.split()[0]: line.count("█") for line in lines if "█" in line}
+    assert bars == {"m": 12, "f": 24, "a": 24, "b": 6}
+    assert any(line.startswith("m ") and line.endswith("10 min") for line in lines)
+    assert any(line.split()[:2] == ["c", "0"] for line in lines)
+    (tmp_path / "metrics.json").unlink()
+    again = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert "✘ not fine" in again.stdout

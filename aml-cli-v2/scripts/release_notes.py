@@ -85,6 +85,7 @@ def main() -> None:
     write.add_argument("folder", type=Path)
     write.add_argument("--pipeline", required=True)
     write.add_argument("--run", required=True)
+    write.add_argument("--unread", default="", help="why the approvals could not be read; empty: they were")
     args = parser.parse_args()
     timeline = json.loads(args.timeline.read_text(encoding="utf-8"))
     if args.kind == "ids":
@@ -95,6 +96,8 @@ def main() -> None:
     release = json.loads(path.read_text(encoding="utf-8"))
     # A run that is tried again has its approvals anew, and lists them once.
     before = [one for one in release.get("approvals", []) if (one["pipeline"], one["run"]) != (args.pipeline, args.run)]
+    if args.unread:
+        found = [{"what": "approvals of the run", "status": "could not be read", "by": "", "at": "", "comment": args.unread}]
     release["approvals"] = before + [{"pipeline": args.pipeline, "run": args.run, **one} for one in found]
     path.write_text(json.dumps(release, indent=1) + "\n", encoding="utf-8")
     (args.folder / "notes.md").write_text(notes(release), encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from data_science.support import DATA, done, process, step
 from tabular.batch import BatchScorer
 from tabular.contract import ISO_FORMATS, parse_datetime
 from tabular.errors import PackageError, RequestError
+from tabular.request import parse
 from tabular.scoring import Scorer, find_package
 
 REQUEST = json.loads((DATA / "request.json").read_text())
@@ -509,3 +511,52 @@ def test_another_librarys_model_is_loaded_only_when_that_is_allowed(flight: Flig
 
 def test_the_lineage_has_the_parameters(flight: Flight) -> None:
     assert json.loads((flight.package / "native" / "settings.json").read_text())
+
+
+def test_the_request_contract_of_a_package_is_tried_and_a_scorer_that_breaks_it_is_found(flight: Flight) -> None:
+    """As the stage test does; what is wrong is found by making the scorer wrong."""
+    from tabular.request_contract import check_contract
+
+    scorer = Scorer(flight.package)
+    tried, problems = check_contract(flight.package, scorer)
+    assert problems == []
+    assert tried > 30
+
+    class Lenient(Scorer):
+        """Takes a missing field for null, as pandas would, and sees no field that is too much."""
+
+        def typed_rows(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
+            names = [column.name for column in self.contract.inputs]
+            return super().typed_rows([{name: row.get(name) for name in names} if isinstance(row, dict) else row for row in rows])
+
+        def score(self, body: str | bytes) -> dict[str, Any]:
+            return self.answer(self.typed_rows(parse(body)))
+
+    _, problems = check_contract(flight.package, Lenient(flight.package))
+    assert any("no_such_column" in one or "a field that is no column" in one for one in problems)
+    assert any("is missing: answered as if it were right" in one for one in problems)
+
+    class Positional(Scorer):
+        """Goes by the order of the first row's fields."""
+
+        def typed_rows(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
+            typed = super().typed_rows(rows)
+            return typed if next(iter(rows[0])) == next(iter(typed[0])) else typed[::-1]
+
+    assert "the order of the fields changes the answer" in check_contract(flight.package, Positional(flight.package))[1]
+
+
+def test_the_stage_test_judges_the_request_contract(flight: Flight) -> None:
+    from tabular.gates import check_contract as check
+    from tabular.predictions import Judged
+
+    judged = Judged("registered", "lightgbm", 1, servable=True, reason="")
+    assert check(judged) == []
+    judged.contract_tried = 9
+    (held,) = check(judged)
+    assert held.passed
+    assert "holds in 9 requests" in held.sentence
+    judged.contract_problems = ["a is missing: answered as if it were right"]
+    (broken,) = check(judged)
+    assert not broken.passed
+    assert "broken in 1 of 9 requests: a is missing" in broken.sentence

@@ -67,7 +67,7 @@ def test_from_the_bootstrap_to_a_production_answer_and_the_teardown(house):
     passed = re.findall(r"^passed    (\w+) in \d+ s$", said, re.MULTILINE)
     assert passed[-8:] == ["infrastructure", "rights", "dev", "stage", "prod", "answer", "rollback", "teardown"]
     assert "reading production's registry, for the jobs of dev" in said
-    assert '"predictions"' in said
+    assert "predictions" in said
     assert "there is nothing to go back to" in "".join(
         path.read_text() for path in (folder / ".lockgate/runs").glob("*/logs/Rollback.Rollback/*.txt")
     )

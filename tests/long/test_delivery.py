@@ -330,7 +330,7 @@ def test_a_wrong_answer_fails_the_smoke_test_and_traffic_stays(team):
 def test_a_colour_that_failed_is_nothing_to_go_back_to(team):
     done = team.pipeline("rollback-online-endpoint")
     assert done.returncode == 1
-    assert "there is nothing to go back to: deployment green never answered with all traffic" in done.stdout + done.stderr
+    assert "there is nothing to go back to: deployment green is not one that is kept" in done.stdout + done.stderr
     assert team.live() == "blue"
     assert delivery.champion(team.folder, team.prod["registry"]) == "flight-delay:1"
 
@@ -414,6 +414,28 @@ def test_two_releases_at_once_never_race_for_one_colour(team):
     assert team.traffic() == {"blue": "100 %", "green": "0 %"}
 
 
+def test_a_rollback_in_the_middle_of_a_canary_is_not_overruled(team):
+    """Whoever rolls back while a canary is watched has the last word: the release ends, and touches nothing."""
+    live = team.live()
+    team.edit("infrastructure/env-variables/config-infra-prod.yml", "canary_watch_seconds, value: 0", "canary_watch_seconds, value: 12")
+    with team.caller() as answers:
+        process = team.start("run", f"{PIPELINES}/prod-online-endpoint.yml", "--plain", "--no-follow", "--yes", "-p", "again=true", "--resource",
+                             f"upstream={team.newest('prod-register-in-production')}")  # fmt: skip
+        deadline = time.monotonic() + 120
+        while "10 %" not in team.traffic().values():
+            assert time.monotonic() < deadline, process.poll()
+            time.sleep(0.2)
+        assert team.pipeline("rollback-online-endpoint").returncode == 0
+        assert team.live() == live
+        said = process.communicate(timeout=120)[0]
+    team.git("revert", "--no-edit", "HEAD")
+    assert process.returncode == 1, said[-2000:]
+    assert "somebody else has changed the shares" in said
+    assert "could not be put back" not in said.lower()
+    assert team.live() == live
+    assert set(answers) == {200}
+
+
 def test_a_release_that_was_killed_in_its_canary_goes_on(team):
     """kill -9 of the run while traffic is shared: callers are answered throughout, and the resumed run ends the release."""
     live = team.live()
@@ -464,6 +486,17 @@ def test_a_second_version_replaces_the_first_and_the_champion_goes_back_with_it(
     assert team.pipeline("rollback-online-endpoint").returncode == 0
     assert delivery.champion(team.folder, team.prod["registry"]) == "flight-delay:1"
     assert team.ask()[0] == 200
+    # What was rolled back does not come again by itself.
+    again = team.pipeline("prod-online-endpoint", "--yes", "--resource", f"upstream={team.newest('prod-register-in-production')}")
+    assert again.returncode == 1
+    assert f"flight-delay:{new} was rolled back" in again.stdout + again.stderr
+    # A rollback that was broken off before its tags is ended by the next one.
+    az(team, "ml", "model", "update", "-n", "flight-delay", "-v", "1", "--registry-name", team.prod["registry"], "-g", "rg-lockgate-prod",
+       "-w", "mlw-lockgate-prod", "--set", "tags.champion_now=no")  # fmt: skip
+    done = team.pipeline("rollback-online-endpoint", "--logs")
+    assert done.returncode == 0, done.stderr
+    assert "an earlier rollback was broken off; its tags are put right" in done.stdout + done.stderr
+    assert delivery.champion(team.folder, team.prod["registry"]) == "flight-delay:1"
 
 
 def az(team, *words):
@@ -475,11 +508,26 @@ def az(team, *words):
 def test_the_kept_colour_is_retired_when_its_hours_are_over(team):
     place = ["-g", "rg-lockgate-prod", "-w", "mlw-lockgate-prod"]
     (kept,) = [name for name, share in team.traffic().items() if share == "0 %"]
-    tag = ["ml", "online-deployment", "update", "-n", kept, "--endpoint-name", team.prod["online_endpoint"], *place, "--set"]
-    az(team, *tag, "tags.kept_until=2999-01-01T00:00Z")
+    identifier = az(
+        team,
+        "ml",
+        "online-deployment",
+        "show",
+        "-n",
+        kept,
+        "--endpoint-name",
+        team.prod["online_endpoint"],
+        *place,
+        "--query",
+        "id",
+        "-o",
+        "tsv",
+    )
+    tag = ["tag", "update", "--resource-id", identifier.strip(), "--operation", "Merge", "--tags"]
+    az(team, *tag, "kept_until=2999-01-01T00:00Z")
     assert team.pipeline("retire-online-deployment").returncode == 0
     assert kept in team.traffic()
-    az(team, *tag, "tags.kept_until=2020-01-01T00:00Z")
+    az(team, *tag, "kept_until=2020-01-01T00:00Z")
     done = team.pipeline("retire-online-deployment", "--logs")
     assert done.returncode == 0, done.stderr
     assert f"{kept} is retired" in done.stdout + done.stderr

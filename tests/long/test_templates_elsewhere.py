@@ -30,9 +30,9 @@ jobs:
   - template: aml-cli-v2/create-compute.yml@templates
     parameters: {connection: house, resourceGroup: $(group_name), workspace: $(place_name), name: small, size: Standard_DS2_v2, maxInstances: '2'}
   - template: aml-cli-v2/register-data.yml@templates
-    parameters: {connection: house, resourceGroup: $(group_name), workspace: $(place_name), file: house/ml/rows.yml, stepName: rows}
+    parameters: {connection: house, resourceGroup: $(group_name), workspace: $(place_name), file: house/ml/rows.yml, stepName: rows, scripts: $(Build.SourcesDirectory)/lockgate/aml-cli-v2/scripts}
   - template: aml-cli-v2/register-environment.yml@templates
-    parameters: {connection: house, resourceGroup: $(group_name), workspace: $(place_name), file: house/ml/environment.yml, stepName: served}
+    parameters: {connection: house, resourceGroup: $(group_name), workspace: $(place_name), file: house/ml/environment.yml, stepName: served, scripts: $(Build.SourcesDirectory)/lockgate/aml-cli-v2/scripts}
   - template: aml-cli-v2/run-pipeline.yml@templates
     parameters:
       connection: house

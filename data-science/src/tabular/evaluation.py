@@ -20,6 +20,7 @@ from .errors import DataError
 from .gates import (
     Check,
     check_champion,
+    check_contract,
     check_drift,
     check_servable,
     check_single_row,
@@ -139,6 +140,7 @@ def evaluate(project: Project, contract: Contract, folders: Sequence[Path], test
         check_champion(project.gates, comparison),
         *check_slices(project.gates, best.slices, metric),
         check_servable(best.judged),
+        *check_contract(best.judged),
         *check_single_row(project.gates, best.judged),
         *check_drift(project.gates, stability),
     ]

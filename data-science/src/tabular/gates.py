@@ -18,7 +18,7 @@ class Check:
     """One check.
 
     Attributes:
-        name: threshold, champion, slice, servable, single_row or drift.
+        name: threshold, champion, slice, servable, contract, single_row or drift.
         subject: what it is about: a metric, a slice, a column.
         passed: the outcome.
         value, limit: the figures compared, if it has some.
@@ -96,6 +96,16 @@ def check_slices(gates: Gates, figures: Sequence[SliceFigure], metric: str) -> l
 def check_servable(judged: Judged) -> Check:
     """Whether the model can be served without its training library, and answers the same."""
     return Check("servable", "onnx", judged.servable, judged.largest_difference, None, judged.reason)
+
+
+def check_contract(judged: Judged) -> list[Check]:
+    """Whether a package refuses what breaks its request contract, and says where."""
+    if not judged.contract_tried:
+        return []
+    broken = judged.contract_problems
+    held = f"the request contract holds in {judged.contract_tried} requests: fields by name in any order, and each broken one is refused with row and field"
+    failed = f"the request contract is broken in {len(broken)} of {judged.contract_tried} requests: {'; '.join(broken[:3])}"
+    return [Check("contract", "requests", not broken, float(len(broken)), 0.0, failed if broken else held)]
 
 
 def check_single_row(gates: Gates, judged: Judged) -> list[Check]:

@@ -23,6 +23,7 @@ from .errors import DataError
 from .metrics import METRICS, as_error
 from .onnx_session import open_session, run_session
 from .recipe_arrays import ArrayRecipe
+from .request_contract import check_contract
 from .scoring import Scorer
 from .tables import Prepared, load_prepared, load_rows, load_table
 
@@ -42,6 +43,8 @@ class Judged:
         reason: a sentence about that.
         largest_difference: of the two, in standard deviations of the target or in probability; None if there is no ONNX.
         single_row_ms: median time of one row, recipe included, in milliseconds; None if there is no ONNX.
+        contract_tried: requests that the contract of a package was tried with; 0 for a model that is no package yet.
+        contract_problems: a sentence for each that was not answered as it must be.
         size_bytes: of the ONNX model.
         importance: input column → how much the metric's error grows when its values are shuffled, in the metric's unit.
         importance_rows: rows that was measured on.
@@ -54,6 +57,8 @@ class Judged:
     reason: str
     largest_difference: float | None = None
     single_row_ms: float | None = None
+    contract_tried: int = 0
+    contract_problems: list[str] = field(default_factory=list)
     size_bytes: int | None = None
     metric: str = ""
     validation: float | None = None
@@ -165,6 +170,7 @@ def _package(
     judged = Judged(name, facts["family"], facts["trees"], servable=difference <= AGREEMENT, reason="", metric=metric)
     judged.largest_difference = difference
     judged.reason = f"the packaged model gives the answers stored at registration within {difference:.1e} (limit {AGREEMENT:g})"
+    judged.contract_tried, judged.contract_problems = check_contract(folder, scorer)
     judged.size_bytes = (folder / "model.onnx").stat().st_size
     judged.single_row_ms = _single_row(scorer.recipe, columns, run)
     judged.importance, judged.importance_rows = importance(scorer.recipe, columns, table.target, run, metric, contract)

@@ -44,6 +44,7 @@ GROUPS: Final = {
     "acr": "identity",
     "keyvault": "identity",
     "bicep": "identity",
+    "tag": "tag",
     "deployment": "deployment",
     "resource": "deployment",
     "ml workspace": "workspace",

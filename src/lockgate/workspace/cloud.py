@@ -212,7 +212,12 @@ class Cloud:
         Raises:
             ConflictError: jobs run in it.
         """
+        from lockgate.workspace import endpoints
+
         self._check_idle(place)
+        # What answers would go on without a workspace behind it.
+        for endpoint in endpoints.all_endpoints(self.store(place), "online"):
+            endpoints.stop(self.store(place), endpoint.name)
         folder = self.store(place).folder
         # Whatever happens after this, a workspace of the same name begins empty.
         gone = folder.with_name(f".deleted.{place.name}.{os.getpid()}")

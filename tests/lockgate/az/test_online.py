@@ -723,3 +723,37 @@ def test_after_a_restart_traffic_finds_its_deployment_at_once(service):
 def test_auth_modes_are_written_as_azure_lets_them(cloud):
     assert cloud.get("ml", "online-endpoint", "create", "--name", "ep2", "--auth-mode", "AADToken")["auth_mode"] == "aad_token"
     cloud.get("ml", "online-endpoint", "delete", "--name", "ep2", "--yes")
+
+
+def test_a_deployment_is_not_created_under_a_name_that_is_taken(service):
+    """As in Azure; a release that makes it anew deletes it first."""
+    service.deploy()
+    said = service.cloud.refused(1, "ml", "online-deployment", "create", "--file", service.file("blue"))
+    assert "deployment 'blue' of endpoint 'ep1' already exists; change it with az ml online-deployment update, or delete it first" in said
+
+
+def test_tags_of_the_resource_itself_change_without_a_new_process(service):
+    made = service.deploy()
+    before = json.loads(service.call()[1])["pid"] if service.traffic("blue=100") else None
+    found = service.cloud.get("tag", "update", "--resource-id", made["id"], "--operation", "Merge", "--tags", "kept_until=2030", "a=b")
+    assert found["properties"]["tags"]["kept_until"] == "2030"
+    shown = service.cloud.get("ml", "online-deployment", "show", "--name", "blue", "--endpoint-name", "ep1")
+    assert (shown["tags"]["kept_until"], shown["tags"]["a"]) == ("2030", "b")
+    service.cloud.get("tag", "update", "--resource-id", made["id"], "--operation", "Delete", "--tags", "a=b")
+    shown = service.cloud.get("ml", "online-deployment", "show", "--name", "blue", "--endpoint-name", "ep1")
+    assert "a" not in shown["tags"]
+    assert json.loads(service.call()[1])["pid"] == before
+    assert "was not found" in service.cloud.refused(
+        3, "tag", "update", "--resource-id", "/nowhere", "--operation", "Merge", "--tags", "a=b"
+    )
+
+
+def test_a_workspace_that_is_deleted_takes_its_endpoints_processes_along(service):
+    service.deploy()
+    store = Store(service.cloud.folder, "dev1")
+    process = process_of(store, "ep1")
+    assert process is not None
+    done = service.cloud.az("ml", "workspace", "delete", "--name", "dev1", "--resource-group", "rg", "--yes")
+    assert done.returncode == 0, done.stderr
+    left = subprocess.run(["pgrep", "-f", str(service.cloud.folder)], capture_output=True, text=True, check=False).stdout
+    assert left == ""

@@ -313,10 +313,16 @@ def _deploy(context: Context, *, update: bool) -> Any:
     node = _read(context, "online_deployment", ("name", "endpoint_name"))
     name, endpoint_name = str(node.value["name"].text), str(node.value["endpoint_name"].text)
     endpoint = endpoints.find_endpoint(store, "online", endpoint_name)
+    there = [one.name for one in endpoints.deployments_of(store, endpoint) if one.name.lower() == name.lower()]
     if update:
         endpoints.find_deployment(store, endpoint, name)
     endpoints.check_name("deployment", name)
     spec, launch = plan(store, endpoint.name, name, node)
+    if there and not update:
+        raise ServiceError(
+            f"(UserError) deployment '{there[0]}' of endpoint '{endpoint.name}' already exists; change it with az ml online-deployment update, "
+            "or delete it first"
+        )
     made = endpoints.put_deployment(store, endpoint, name, spec, launch)
     ensure(store, endpoint.name)
     if context.has("no_wait"):
