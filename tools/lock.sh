@@ -10,9 +10,12 @@ lock() {
 }
 lock --group dev --output-file requirements/dev.txt
 lock --constraint requirements/dev.txt --output-file requirements/run.txt
-# Azure's own command line, for the test that gives it our command lines to read; it lives in an environment of its own.
-printf 'azure-cli==%s\n' "$(sed -n 's/^CLI: Final = "\(.*\)"$/\1/p' src/lockgate/az/groups/account.py)" |
-  "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --prerelease allow \
-    --no-emit-index-url --no-emit-find-links --output-file requirements/azure-cli.txt - >/dev/null
+# Tools of long tests, each in an environment of its own: Azure's command line, which reads ours, and checkov, which reads the Bicep.
+tool() {
+  printf '%s\n' "$2" | "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --prerelease allow \
+    --no-emit-index-url --no-emit-find-links --output-file "requirements/$1.txt" - >/dev/null
+}
+tool azure-cli "azure-cli==$(sed -n 's/^CLI: Final = "\(.*\)"$/\1/p' src/lockgate/az/groups/account.py)"
+tool checkov checkov
 setup run
 "$PYTHON" tools/write_conda_files.py

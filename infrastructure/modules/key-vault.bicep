@@ -18,7 +18,7 @@ resource vault 'Microsoft.KeyVault/vaults@2026-02-01' = {
     enableRbacAuthorization: true
     // checkov:skip=CKV_AZURE_189: Azure ML and self-hosted agents reach it over public addresses; who may read is decided by role alone.
     // checkov:skip=CKV_AZURE_110: set in production; a dev or stage that is torn down has to free its name.
-    // checkov:skip=CKV_AZURE_42: as for CKV_AZURE_110.
+    // checkov:skip=CKV_AZURE_42: set in production; elsewhere a vault that is torn down has to free its name.
     enableSoftDelete: true
     softDeleteRetentionInDays: purgeProtection ? 90 : 7
     // Azure takes true or nothing: once set, it can't be taken back.

@@ -16,14 +16,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-LOCK = ROOT / "requirements" / "azure-cli.txt"
-FOLDER = ROOT / ".tools" / "azure-cli"
 PATIENCE = 600.0
-"""Seconds after which an install or a check that should end never will."""
+"""Seconds after which a check that should end never will."""
 
 
 def mistakes(commands: Iterable[tuple[str, ...]]) -> list[str | None]:
@@ -37,12 +33,9 @@ def options(commands: Iterable[str]) -> list[str | None]:
 
 
 def _asked(questions: Sequence[list[str] | str]) -> list[str | None]:
-    import pytest
+    from own_environment import binaries
 
-    try:
-        python = _made()
-    except subprocess.CalledProcessError as error:
-        pytest.skip(f"azure-cli can't be installed here: {error.stderr.strip().splitlines()[-1:]}")
+    python = binaries("azure-cli") / "python"
     lines = "\n".join(map(json.dumps, questions))
     with tempfile.TemporaryDirectory() as configuration:
         environment = {**os.environ, "AZURE_CONFIG_DIR": configuration, "AZURE_CORE_COLLECT_TELEMETRY": "no"}
@@ -57,23 +50,6 @@ def _asked(questions: Sequence[list[str] | str]) -> list[str | None]:
         )
     assert done.returncode == 0, done.stderr[-3000:]
     return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def _made() -> Path:
-    """The Python that has azure-cli."""
-    python, stamp = FOLDER / "bin" / "python", FOLDER / ".lock"
-    if not (stamp.exists() and stamp.read_text(encoding="utf-8") == LOCK.read_text(encoding="utf-8")):
-        script = """
-            set -euo pipefail
-            . tools/setup.sh
-            uv=$(find_uv "$1")
-            "$uv" venv --quiet --clear --python "$1" "$2"
-            "$uv" pip install --quiet --python "$2/bin/python" --require-hashes --requirement "$3"
-        """
-        words = ["bash", "-c", script, "bash", sys.executable, str(FOLDER), str(LOCK)]
-        subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True, timeout=PATIENCE)
-        stamp.write_text(LOCK.read_text(encoding="utf-8"), encoding="utf-8")
-    return python
 
 
 GLOBAL = {

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lockgate.state import STATE_FOLDER, state_folder
 from lockgate.workspace.assets import now
+from lockgate.workspace.azure_db import connect
 from lockgate.workspace.errors import MissingError
 from lockgate.workspace.store import dumps
 
@@ -48,18 +48,8 @@ class Arm:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    @contextmanager
-    def _connect(self) -> Iterator[sqlite3.Connection]:
-        state_folder(self.root)
-        connection = sqlite3.connect(self.root / STATE_FOLDER / "azure.db", timeout=30)
-        connection.row_factory = sqlite3.Row
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.executescript(_SCHEMA)
-            with connection:
-                yield connection
-        finally:
-            connection.close()
+    def _connect(self) -> AbstractContextManager[sqlite3.Connection]:
+        return connect(self.root, _SCHEMA)
 
     def put(self, resources: list[tuple[str, str, str, str, str, Mapping[str, Any]]]) -> None:
         """Keep resources, all or none: id, group, type, name, API version, body."""

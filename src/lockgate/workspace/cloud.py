@@ -7,15 +7,16 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lockgate.state import STATE_FOLDER, state_folder
+from lockgate.state import STATE_FOLDER
 from lockgate.workspace.arm import Arm
 from lockgate.workspace.assets import now
+from lockgate.workspace.azure_db import connect
 from lockgate.workspace.errors import ConflictError, MissingError
 from lockgate.workspace.jobs import find_jobs
 from lockgate.workspace.store import Store, dumps
@@ -80,18 +81,8 @@ class Cloud:
         self.root = root
         self.state = root / STATE_FOLDER
 
-    @contextmanager
-    def _connect(self) -> Iterator[sqlite3.Connection]:
-        state_folder(self.root)
-        connection = sqlite3.connect(self.state / "azure.db", timeout=30)
-        connection.row_factory = sqlite3.Row
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.executescript(_SCHEMA)
-            with connection:
-                yield connection
-        finally:
-            connection.close()
+    def _connect(self) -> AbstractContextManager[sqlite3.Connection]:
+        return connect(self.root, _SCHEMA)
 
     def groups(self) -> list[Group]:
         """All groups, by name."""

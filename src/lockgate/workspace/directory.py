@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
-from lockgate.state import STATE_FOLDER, state_folder
+from lockgate.workspace.azure_db import connect
 from lockgate.workspace.store import dumps
 
 _SCHEMA: Final = """
@@ -28,18 +28,8 @@ class Directory:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    @contextmanager
-    def _connect(self) -> Iterator[sqlite3.Connection]:
-        state_folder(self.root)
-        connection = sqlite3.connect(self.root / STATE_FOLDER / "azure.db", timeout=30)
-        connection.row_factory = sqlite3.Row
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.executescript(_SCHEMA)
-            with connection:
-                yield connection
-        finally:
-            connection.close()
+    def _connect(self) -> AbstractContextManager[sqlite3.Connection]:
+        return connect(self.root, _SCHEMA)
 
     def put(self, kind: str, key: str, spec: Mapping[str, Any]) -> int:
         """Keep an object, or change it.
