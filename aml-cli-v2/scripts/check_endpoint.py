@@ -28,6 +28,10 @@ PACE = 0.2
 """Seconds between two requests of a worker that only watches."""
 
 
+STARVED = (10.0, 2000)
+"""Seconds, and answers of others in them, without one of the canary, after which it has no share of the traffic any more."""
+
+
 class Caller:
     """One connection to an endpoint."""
 
@@ -189,8 +193,11 @@ def drive(args: argparse.Namespace) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     lock = threading.Lock()
     end = time.monotonic() + args.seconds
+    # When the canary answered last, and how many answers were others' since.
+    since = [time.monotonic(), 0]
     least = time.monotonic() + args.least_seconds
     left = [args.answers or 10**9]
+    starved: list[str] = []
 
     def work(number: int) -> None:
         caller = Caller(args.uri, args.deployment)
@@ -206,7 +213,16 @@ def drive(args: argparse.Namespace) -> dict[str, list[float]]:
             number += 1
             # Without the header a good answer may be anybody's; a bad one counts against the canary.
             if args.canary and who != args.canary and (who or status == 200):
+                with lock:
+                    since[1] += 1
+                    if time.monotonic() - since[0] > STARVED[0] and since[1] > STARVED[1]:
+                        # Somebody has taken its share away: there is nothing to wait for.
+                        left[0] = 0
+                        starved.append(args.canary)
+                if starved:
+                    break
                 continue
+            since[:] = [time.monotonic(), 0]
             own.append((str(status), time.monotonic() - begin))
             with lock:
                 left[0] -= 1
@@ -220,6 +236,8 @@ def drive(args: argparse.Namespace) -> dict[str, list[float]]:
         thread.start()
     for thread in threads:
         thread.join()
+    if starved:
+        print(f"deployment {args.canary} gets no traffic any more: none of the last {STARVED[1]:,} answers was its own")
     return found
 
 

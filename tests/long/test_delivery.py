@@ -323,7 +323,7 @@ def test_a_wrong_answer_fails_the_smoke_test_and_traffic_stays(team):
         done = release(team)
     team.git("revert", "--no-edit", "HEAD")
     assert done.returncode == 1
-    assert "failed while testing the new deployment; traffic goes back to blue" in done.stdout + done.stderr
+    assert "failed while testing the new deployment; traffic stays as it is (blue and green: 100 0)" in done.stdout + done.stderr
     assert (team.live(), set(answers)) == ("blue", {200})
 
 
@@ -344,7 +344,7 @@ def test_a_deployment_that_breaks_down_under_load_gets_no_traffic(team):
         done = release(team)
     team.git("revert", "--no-edit", "HEAD")
     assert done.returncode == 1, done.stdout[-2000:]
-    assert "traffic goes back to blue" in done.stdout + done.stderr
+    assert "failed while loading the new deployment by itself; traffic stays as it is" in done.stdout + done.stderr
     assert team.live() == "blue"
     assert set(answers) == {200}
 
