@@ -5,7 +5,7 @@
 #   acceptance.sh --organization https://dev.azure.com/ORG --project NAME --repository NAME [--keep] [--from STEP] [--file FILE]
 #
 #   --keep      delete nothing at the end
-#   --from      begin with this step, where an earlier attempt broke off: doctor bootstrap infrastructure rights dev stage prod answer rollback teardown
+#   --from      begin with this step, where an earlier attempt broke off: doctor bootstrap pushed infrastructure rights dev stage prod answer rollback teardown
 #   --file      where the results go (default: acceptance-TIME.txt)
 #
 # Before it: az login as an owner of the subscription who administers the project, an agent that is online in the pool of the variables files, this
@@ -14,7 +14,7 @@ set -euo pipefail
 umask 077
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ORGANIZATION='' PROJECT='' REPOSITORY='' KEEP=no FROM=doctor FILE=''
-STEPS='doctor bootstrap infrastructure rights dev stage prod answer rollback teardown'
+STEPS='doctor bootstrap pushed infrastructure rights dev stage prod answer rollback teardown'
 # Entra's name of Azure DevOps, and how long one pipeline may take, approvals included, in seconds.
 DEVOPS=499b84ac-1321-427f-aa17-267ca6975798
 PATIENCE=${PATIENCE:-14400}
@@ -44,6 +44,7 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$ORGANIZATION" ] && [ -n "$PROJECT" ] || die "--organization and --project are needed; acceptance.sh --help says more"
 case " $STEPS " in *" $FROM "*) ;; *) die "--from: found '$FROM'; allowed: $STEPS" ;; esac
+[ "$FROM" = doctor ] || [ -n "$FILE" ] || die "--from goes on with an earlier attempt: name its file, --file FILE"
 REPOSITORY=${REPOSITORY:-$PROJECT}
 FILE=${FILE:-acceptance-$(date -u +%Y%m%dT%H%M%SZ).txt}
 PROJECT_PATH=$(python3 -c 'import sys, urllib.parse; print(urllib.parse.quote(sys.argv[1], safe=""))' "$PROJECT")
@@ -149,7 +150,11 @@ infrastructure() {
 }
 pushed() {
   # The bootstrap has written the identities into files that the pipelines read.
-  (cd "$HERE/.." && git diff --quiet -- infrastructure/env-variables) || die "commit and push infrastructure/env-variables, which the bootstrap has changed; then go on with --from infrastructure"
+  (cd "$HERE/.." && git diff --quiet HEAD -- infrastructure/env-variables) || die "commit and push infrastructure/env-variables, which the bootstrap has changed; then go on with --from pushed"
+  # What Azure DevOps runs is what is pushed.
+  if [ -n "$(git -C "$HERE" remote 2>/dev/null)" ] && git -C "$HERE" rev-parse --verify --quiet '@{upstream}' >/dev/null; then
+    [ -z "$(git -C "$HERE" log --oneline '@{upstream}..HEAD' -- "$HERE/env-variables")" ] || die "push infrastructure/env-variables; then go on with --from pushed"
+  fi
 }
 dev() {
   local run
@@ -170,12 +175,25 @@ answer() {
   say "production answers at $uri"
 }
 rollback() {
-  say 'a first release has nothing to go back to; its pipeline has to say so'
-  local run state
+  say 'a first release has nothing to go back to; its pipeline has to end as failed, and production has to answer as before'
+  local run id end state='' before after
+  before=$(shares)
   run=$(start rollback-online-endpoint '{"resources": {"repositories": {"self": {"refName": "refs/heads/main"}}}}')
-  state=0
-  (finished rollback-online-endpoint "$run") || state=$?
-  [ "$state" != 0 ] || die 'the rollback went back to something; where to?'
+  id=$(pipeline_id rollback-online-endpoint)
+  end=$(($(date +%s) + PATIENCE))
+  while [ "$(date +%s)" -lt "$end" ]; do
+    devops get "$PROJECT_PATH/_apis/pipelines/$id/runs/$run?api-version=7.1" >"$WORK/run.json"
+    state=$(pick "$WORK/run.json" 'it["state"] + " " + str(it.get("result"))')
+    case "$state" in completed*) break ;; esac
+    sleep "$EVERY"
+  done
+  [ "$state" = 'completed failed' ] || die "the rollback of a first release ended as '$state'; wanted is 'completed failed', since there is nothing to go back to"
+  after=$(shares)
+  [ "$before" = "$after" ] || die "the refused rollback has changed the traffic from $before to $after"
+  say "refused, as it has to be; traffic is $after"
+}
+shares() {
+  az ml online-endpoint show --name "$(config prod online_endpoint)" --resource-group "$(config prod resource_group)" --workspace-name "$(config prod workspace)" --query traffic --output json | tr -d ' \n'
 }
 teardown() {
   if [ "$KEEP" = yes ]; then
@@ -184,6 +202,9 @@ teardown() {
   fi
   local one
   for one in dev stage prod; do
+    # Deleted with its group alone, a workspace keeps its name taken for two weeks.
+    az ml workspace delete --name "$(config "$one" workspace)" --resource-group "$(config "$one" resource_group)" --permanently-delete --yes --output none ||
+      say "workspace $(config "$one" workspace) could not be deleted for good; its name may stay taken for two weeks"
     az group delete --name "$(config "$one" resource_group)" --yes --no-wait
     say "resource group $(config "$one" resource_group) is being deleted"
   done
@@ -195,7 +216,7 @@ write "commit $(git -C "$HERE" rev-parse HEAD 2>/dev/null || echo unknown), $(az
 write "subscription $(az account show --query id --output tsv | last), $ORGANIZATION/$PROJECT"
 step doctor doctor
 step bootstrap bootstrap
-if [ "$FROM" = doctor ] || [ "$FROM" = bootstrap ]; then pushed; fi
+step pushed pushed
 step infrastructure infrastructure
 step rights bootstrap
 step dev dev

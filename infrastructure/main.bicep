@@ -3,7 +3,7 @@
 // docs/security.md says who may do what, docs/azure.md what it costs.
 targetScope = 'resourceGroup'
 
-@description('Short name of the team or product, lower-case letters and digits, a letter first.')
+@description('Short name of the team or product, lower-case letters and digits.')
 @minLength(2)
 @maxLength(10)
 param namespace string
@@ -53,6 +53,9 @@ param onlineEndpointName string = ''
 @description('Who is told of alerts and of the budget, separated by commas; empty: nobody, and no budget.')
 param alertEmails string = ''
 
+@description('Name of the budget.')
+param budgetName string = 'budget-${namespace}-${environmentName}'
+
 @description('Budget of the resource group per month, in the currency of the subscription.')
 @minValue(1)
 param monthlyBudget int = 200
@@ -60,7 +63,7 @@ param monthlyBudget int = 200
 @description('95th percentile of the latency that is still fine, in milliseconds.')
 param maxLatencyMs int = 500
 
-@description('First day of the month that the budget begins with.')
+@description('First day of the month that the budget begins with; one that is there keeps its own.')
 param budgetStart string = utcNow('yyyy-MM-01')
 
 param tags object = {}
@@ -142,12 +145,21 @@ module roles 'modules/roles.bicep' = {
     workspaceName: workspace.outputs.name
     storageName: storage.outputs.name
     containerRegistryName: containerRegistry.outputs.name
-    mlRegistryName: empty(registryName) ? '' : registry.outputs.name
     computePrincipalId: identities.outputs.computePrincipalId
     endpointPrincipalId: identities.outputs.endpointPrincipalId
     pipelinePrincipalId: pipelinePrincipalId
     dataScientistsGroupId: dataScientistsGroupId
   }
+}
+
+module registryRoles 'modules/registry-roles.bicep' = if (!empty(registryName)) {
+  name: 'registry-roles'
+  params: {
+    registryName: registryName
+    computePrincipalId: identities.outputs.computePrincipalId
+    endpointPrincipalId: identities.outputs.endpointPrincipalId
+  }
+  dependsOn: [registry]
 }
 
 module alerts 'modules/alerts.bicep' = if (!empty(emails)) {
@@ -165,7 +177,7 @@ module alerts 'modules/alerts.bicep' = if (!empty(emails)) {
 
 module budget 'modules/budget.bicep' = if (!empty(emails)) {
   name: 'budget'
-  params: { name: 'budget-${namespace}-${suffix}', amount: monthlyBudget, start: budgetStart, emails: emails }
+  params: { name: budgetName, amount: monthlyBudget, start: budgetStart, emails: emails }
 }
 
 output workspaceName string = workspace.outputs.name
@@ -175,5 +187,6 @@ output storageName string = storage.outputs.name
 output keyVaultName string = keyVault.outputs.name
 output containerRegistryName string = containerRegistry.outputs.name
 output computeIdentityId string = identities.outputs.computeId
+output endpointIdentityName string = names.endpointIdentity
 output endpointIdentityId string = identities.outputs.endpointId
 output endpointPrincipalId string = identities.outputs.endpointPrincipalId

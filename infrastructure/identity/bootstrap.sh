@@ -54,25 +54,8 @@ TENANT=$(az account show --query tenantId --output tsv | last)
 say "subscription $SUBSCRIPTION_NAME ($SUBSCRIPTION), project $PROJECT of $ORGANIZATION, environments: $ENVIRONMENTS"
 project_id
 
-# Roles that the infrastructure's Bicep gives; its identity may give these and no others.
-GIVEN_ROLES='ba92f5b4-2d11-453d-a403-e96b0029c9fe, 2a2b9908-6ea1-4ae2-8e65-a410df84e7d1, 7f951dda-4ed3-4680-a7ca-43fe172d538d, f6c7c914-8db3-469d-8ca1-694a8f32e121, 1823dd4f-9b8c-4ab6-ab4e-7397a3684615'
-CONDITION="((!(ActionMatches{'Microsoft.Authorization/roleAssignments/write'})) OR (@Request[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {$GIVEN_ROLES})) AND ((!(ActionMatches{'Microsoft.Authorization/roleAssignments/delete'})) OR (@Resource[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {$GIVEN_ROLES}))"
-
-# capital WORD: dev → Dev, as the connections are named
-capital() { printf '%s%s' "$(printf '%s' "$1" | cut -c1 | tr '[:lower:]' '[:upper:]')" "$(printf '%s' "$1" | cut -c2-)"; }
-
-# give WHOM ROLE SCOPE WHAT [MORE...]: a role, unless it is there
-give() {
-  local whom=$1 role=$2 scope=$3 what=$4
-  shift 4
-  local found
-  found=$(az role assignment list --assignee-object-id "$whom" --role "$role" --scope "$scope" --query "[].id | [0]" --output tsv | last)
-  if [ -n "$found" ]; then
-    there "$what"
-  else
-    change "$what" az role assignment create --assignee-object-id "$whom" --assignee-principal-type ServicePrincipal --role "$role" --scope "$scope" "$@" --output none
-  fi
-}
+# A role of one's own is listed where it may be given, which is at the groups and not above them.
+ROLE_SCOPE="/subscriptions/$SUBSCRIPTION/resourceGroups/$(config "$(printf '%s' "$ENVIRONMENTS" | awk '{print $NF}')" resource_group)"
 
 # What may be done in a registry, and nothing else. A role of one's own, since the built-in ones may write too.
 registry_role() {
@@ -82,7 +65,7 @@ registry_role() {
   python3 -c 'import json, sys; print(json.dumps({"Name": sys.argv[1], "Description": sys.argv[2], "Actions": json.loads(sys.argv[3]), "AssignableScopes": json.loads(sys.argv[4])}))' \
     "$name" "Lockgate: what of an Azure Machine Learning registry may be read" "$actions" "[$scopes]" >"$WORK/role.json"
   local found
-  found=$(az role definition list --name "$name" --custom-role-only true --query "[].name | [0]" --output tsv | last)
+  found=$(az role definition list --name "$name" --custom-role-only true --scope "$ROLE_SCOPE" --query "[].name | [0]" --output tsv | last)
   if [ -n "$found" ]; then
     there "role $name"
   else
@@ -95,13 +78,26 @@ registry_role() {
 wait_for_role() {
   local attempt
   for attempt in 1 2 3 4 5 6 7 8 9 10 11 12; do
-    [ -z "$(az role definition list --name "$1" --custom-role-only true --query "[].name | [0]" --output tsv | last)" ] || return 0
+    [ -z "$(az role definition list --name "$1" --custom-role-only true --scope "$ROLE_SCOPE" --query "[].name | [0]" --output tsv | last)" ] || return 0
     sleep $((attempt * 5))
   done
   die "role $1 was made and can't be seen yet; run this again in a few minutes"
 }
 
 REGISTRY_READER="Lockgate registry reader ($PROJECT)"
+
+# made_principal APP: makes the service principal of an application, which may be known everywhere only after a while
+made_principal() {
+  local attempt found
+  for attempt in 1 2 3 4 5 6; do
+    if found=$(az ad sp create --id "$1" --query id --output tsv 2>"$WORK/said" | last) && [ -n "$found" ]; then
+      printf '%s' "$found"
+      return 0
+    fi
+    sleep $((attempt * 5))
+  done
+  die "the service principal of application $1 could not be made: $(tail -n 1 "$WORK/said")"
+}
 
 azure_part() {
   local environment=$1
@@ -123,31 +119,31 @@ azure_part() {
   app=$(az ad app list --display-name "$app_name" --query "[?displayName=='$app_name'].appId | [0]" --output tsv | last)
   if [ -n "$app" ]; then
     there "application $app_name"
-  else
-    change "application $app_name" az ad app create --display-name "$app_name" --sign-in-audience AzureADMyOrg --output none
-    app=$(az ad app list --display-name "$app_name" --query "[?displayName=='$app_name'].appId | [0]" --output tsv | last)
-  fi
-  if [ -z "$app" ]; then
-    # Only a dry run comes here: what follows belongs to an application that is not there.
+  elif [ "$DRY_RUN" = yes ]; then
+    say "would     application $app_name"
+    # What follows belongs to an application that is not there.
     say "would     its service principal, the service connection $connection with a federated credential, and its rights at $group"
     return 0
+  else
+    # What it made is what it says: a list may lack it for minutes.
+    say "doing     application $app_name"
+    app=$(az ad app create --display-name "$app_name" --sign-in-audience AzureADMyOrg --query appId --output tsv | last)
+    [ -n "$app" ] || die "az ad app create said no appId for $app_name; run this again"
   fi
   principal=$(az ad sp list --spn "$app" --query "[].id | [0]" --output tsv | last)
   if [ -n "$principal" ]; then
     there "service principal of $app_name"
+  elif [ "$DRY_RUN" = yes ]; then
+    say "would     service principal of $app_name, the service connection $connection with a federated credential, and its rights at $group"
+    return 0
   else
-    change "service principal of $app_name" az ad sp create --id "$app" --output none
-    principal=$(az ad sp list --spn "$app" --query "[].id | [0]" --output tsv | last)
+    say "doing     service principal of $app_name"
+    principal=$(made_principal "$app")
   fi
 
   service_connection "$environment" "$connection" "$app"
 
-  if [ -n "$principal" ]; then
-    give "$principal" Contributor "$scope" "Contributor at $group"
-    give "$principal" 'Role Based Access Control Administrator' "$scope" "the right to give five roles of data and images at $group" \
-      --condition "$CONDITION" --condition-version 2.0
-    write_principal "$environment" "$principal"
-  fi
+  rights_of "$environment" "$principal" "$scope"
 }
 
 # The connection trusts no secret: Azure DevOps says who issues its tokens and for whom, and the application trusts exactly that.
@@ -191,15 +187,6 @@ devops_to() {
   local file=$1
   shift
   devops "$@" >"$file"
-}
-
-# Bicep gives this identity its rights on data; an object id is no secret.
-write_principal() {
-  if [ "$(config "$1" pipeline_principal_id)" = "$2" ]; then
-    there "pipeline_principal_id in config-infra-$1.yml"
-  else
-    change "pipeline_principal_id in config-infra-$1.yml: commit that file" "${CONFIG[@]}" set "$1" pipeline_principal_id "$2"
-  fi
 }
 
 # What an environment reads of another one's registry: dev and stage compare with the champion, in their pipelines and in their jobs.
@@ -354,7 +341,7 @@ devops_part() {
       *) environment "$one" approval branch lock ;;
     esac
     case "$one" in
-      dev) environment infra-dev ;;
+      dev) environment infra-dev lock ;;
       *) environment "infra-$one" approval branch lock ;;
     esac
   done

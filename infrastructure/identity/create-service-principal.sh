@@ -77,5 +77,7 @@ else
   devops post '_apis/serviceendpoint/endpoints?api-version=7.1' "$WORK/body.json" >/dev/null
 fi
 rm -f "$WORK/body.json"
-say "done; application $APP signs in as $CONNECTION for a year. Its rights on data are given by bicep-ado-deploy-infra, for pipeline_principal_id:"
-say "          $(az ad sp list --spn "$APP" --query "[].id | [0]" --output tsv | last)"
+PRINCIPAL=$(az ad sp show --id "$APP" --query id --output tsv | last)
+[ -n "$PRINCIPAL" ] || die "the service principal of $APP can't be seen yet; run this again in a few minutes"
+rights_of "$ENVIRONMENT" "$PRINCIPAL" "$SCOPE"
+say "done; application $APP signs in as $CONNECTION for a year. Its rights on data are given by bicep-ado-deploy-infra"

@@ -86,3 +86,39 @@ connection_id() {
   devops get "$PROJECT_PATH/_apis/serviceendpoint/endpoints?endpointNames=$(quoted "$1")&api-version=7.1" >"$WORK/connections.json"
   pick "$WORK/connections.json" 'next((one["id"] for one in it["value"]), None)'
 }
+
+# Roles that the infrastructure's Bicep gives; its identity may give these and no others.
+GIVEN_ROLES='ba92f5b4-2d11-453d-a403-e96b0029c9fe, 2a2b9908-6ea1-4ae2-8e65-a410df84e7d1, 7f951dda-4ed3-4680-a7ca-43fe172d538d, f6c7c914-8db3-469d-8ca1-694a8f32e121, 1823dd4f-9b8c-4ab6-ab4e-7397a3684615'
+CONDITION="((!(ActionMatches{'Microsoft.Authorization/roleAssignments/write'})) OR (@Request[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {$GIVEN_ROLES})) AND ((!(ActionMatches{'Microsoft.Authorization/roleAssignments/delete'})) OR (@Resource[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {$GIVEN_ROLES}))"
+
+# give WHOM ROLE SCOPE WHAT [MORE...]: a role, unless it is there
+give() {
+  local whom=$1 role=$2 scope=$3 what=$4
+  shift 4
+  local found
+  local condition=''
+  # An assignment without the condition that is wanted gives more than it should: it does not count.
+  case " $* " in *' --condition '*) condition=" && condition=='$(printf '%s' "$CONDITION" | sed "s/'/\\\\'/g")'" ;; esac
+  found=$(az role assignment list --assignee-object-id "$whom" --role "$role" --scope "$scope" --query "[?scope=='$scope'$condition].id | [0]" --output tsv | last)
+  if [ -n "$found" ]; then
+    there "$what"
+  else
+    change "$what" az role assignment create --assignee-object-id "$whom" --assignee-principal-type ServicePrincipal --role "$role" --scope "$scope" "$@" --output none
+  fi
+}
+
+# Bicep gives this identity its rights on data; an object id is no secret.
+write_principal() {
+  if [ "$(config "$1" pipeline_principal_id)" = "$2" ]; then
+    there "pipeline_principal_id in config-infra-$1.yml"
+  else
+    change "pipeline_principal_id in config-infra-$1.yml: commit that file" "${CONFIG[@]}" set "$1" pipeline_principal_id "$2"
+  fi
+}
+
+# rights_of ENVIRONMENT PRINCIPAL SCOPE: what the pipelines of an environment may do, at its group and nowhere else
+rights_of() {
+  give "$2" Contributor "$3" "Contributor at ${3##*/}"
+  give "$2" 'Role Based Access Control Administrator' "$3" "the right to give five roles of data and images at ${3##*/}" --condition "$CONDITION" --condition-version 2.0
+  write_principal "$1" "$2"
+}

@@ -2,7 +2,6 @@
 param workspaceName string
 param storageName string
 param containerRegistryName string
-param mlRegistryName string
 param computePrincipalId string
 param endpointPrincipalId string
 param pipelinePrincipalId string
@@ -12,7 +11,6 @@ var role = {
   storageBlobDataContributor: 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
   storageBlobDataReader: '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1'
   acrPull: '7f951dda-4ed3-4680-a7ca-43fe172d538d'
-  registryUser: '1823dd4f-9b8c-4ab6-ab4e-7397a3684615'
   dataScientist: 'f6c7c914-8db3-469d-8ca1-694a8f32e121'
 }
 
@@ -26,10 +24,6 @@ resource storage 'Microsoft.Storage/storageAccounts@2025-08-01' existing = {
 
 resource registry 'Microsoft.ContainerRegistry/registries@2025-11-01' existing = {
   name: containerRegistryName
-}
-
-resource mlRegistry 'Microsoft.MachineLearningServices/registries@2025-12-01' existing = {
-  name: mlRegistryName
 }
 
 // Training reads data and writes models, pulls its image, and registers what it made.
@@ -81,27 +75,6 @@ resource endpointImages 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     principalId: endpointPrincipalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.acrPull)
-  }
-}
-
-// What is deployed and tested comes from the registry of the environment.
-resource computeModels 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(mlRegistryName)) {
-  scope: mlRegistry
-  name: guid(mlRegistry.id, computePrincipalId, role.registryUser)
-  properties: {
-    principalId: computePrincipalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.registryUser)
-  }
-}
-
-resource endpointModels 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(mlRegistryName)) {
-  scope: mlRegistry
-  name: guid(mlRegistry.id, endpointPrincipalId, role.registryUser)
-  properties: {
-    principalId: endpointPrincipalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.registryUser)
   }
 }
 

@@ -265,6 +265,7 @@ def _environment(root: Path, azure: Azure, place: delivery.Place) -> Iterator[Fi
             where, f"resource group {group}", "missing" if error.is_missing else "unknown", str(error), f"{_BOOTSTRAP} --part azure"
         )
         yield from _free_names(root, azure, place, set())
+        yield _quota(azure, place, made=False)
         return
     yield from _rights(azure, place, str(there["id"]))
     try:
@@ -296,6 +297,11 @@ def _rights(azure: Azure, place: delivery.Place, scope: str) -> Iterator[Finding
     names = {one["roleDefinitionName"]: one for one in given}
     for name in ("Contributor", "Role Based Access Control Administrator"):
         fine = name in names
+        if fine and name != "Contributor" and not names[name].get("condition"):
+            # Without its condition this right gives itself every other one.
+            mend = f"az role assignment delete --ids {names[name].get('id')}, then {_BOOTSTRAP} --part azure"
+            yield Finding(place.name, f"right {name}", "missing", "given without the condition on what it may give", mend)
+            continue
         yield Finding(
             place.name,
             f"right {name}",
@@ -384,7 +390,8 @@ def _quota(azure: Azure, place: delivery.Place, *, made: bool) -> Finding:
             )
         else:
             usage = azure.ask("vm", "list-usage", "--location", location)
-        family = str(sku.get("family", "")).lower()
+        # Low priority, outside of production, has a quota of its own, over all families.
+        family = "lowprioritycores" if place.name != "prod" and not made else str(sku.get("family", "")).lower()
         own = next((one for one in usage if str((one.get("name") or {}).get("value", "")).lower() == family), None)
     except NoAnswer as error:
         return Finding(place.name, what, "unknown", str(error))

@@ -28,6 +28,8 @@ def house(tmp_path):
     # The clone's own ./run would install everything; this one is installed.
     (folder / "run").write_text(f'#!/bin/bash\nexec {shlex.quote(sys.executable)} -m lockgate "$@"\n')
     (folder / ".lockgate").mkdir()
+    # There is no server behind this clone's origin.
+    subprocess.run(["git", "remote", "remove", "origin"], cwd=folder, check=True)
     yield folder, {**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}", "LOCKGATE_ROOT": str(folder), "EVERY": "1", "PATIENCE": "600"}
     subprocess.run([sys.executable, "-m", "lockgate", "down"], cwd=folder, capture_output=True, check=False)
     left = subprocess.run(["pgrep", "-af", str(folder)], capture_output=True, text=True, check=False).stdout
@@ -55,17 +57,18 @@ def test_from_the_bootstrap_to_a_production_answer_and_the_teardown(house):
     # The first time the bootstrap writes identities into the variables files: they have to be pushed before the pipelines read them.
     first = call(folder, environment)
     assert first.returncode != 0
-    assert "commit and push infrastructure/env-variables, which the bootstrap has changed" in first.stderr
+    assert "commit and push infrastructure/env-variables, which the bootstrap has changed" in first.stdout
+    assert "FAILED    pushed" in (folder / "said.txt").read_text()
     subprocess.run([*git, "commit", "-qam", "identities"], cwd=folder, check=True)
     # A search of 120 s proves nothing more here.
     script = folder / "infrastructure/acceptance.sh"
     script.write_text(script.read_text().replace('"searchSeconds": "120"', '"searchSeconds": "5"'))
     subprocess.run([*git, "commit", "-qam", "a short search"], cwd=folder, check=True)
-    done = call(folder, environment, "--from", "infrastructure")
+    done = call(folder, environment, "--from", "pushed")
     said = (folder / "said.txt").read_text()
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
     passed = re.findall(r"^passed    (\w+) in \d+ s$", said, re.MULTILINE)
-    assert passed[-8:] == ["infrastructure", "rights", "dev", "stage", "prod", "answer", "rollback", "teardown"]
+    assert passed[-9:] == ["pushed", "infrastructure", "rights", "dev", "stage", "prod", "answer", "rollback", "teardown"]
     assert "reading production's registry, for the jobs of dev" in said
     assert "predictions" in said
     assert "there is nothing to go back to" in "".join(
@@ -80,6 +83,7 @@ def test_from_the_bootstrap_to_a_production_answer_and_the_teardown(house):
         check=False,
     )
     assert groups.stdout.strip() == "[]"
+    assert "refused, as it has to be; traffic is" in said
 
 
 def test_a_step_that_fails_ends_it_and_says_where_to_go_on(house):

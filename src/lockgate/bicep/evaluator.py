@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lockgate.bicep.azure import added, principal_of
 from lockgate.bicep.functions import FUNCTIONS, text
 from lockgate.bicep.operators import OPERATORS, Access, Binary, Operand, Term, Ternary, Unary, term_of
-from lockgate.bicep.reader import Declared, Parameter, Template, read
+from lockgate.bicep.reader import Declared, Output, Parameter, Template, read
 from lockgate.errors import FileError, Mistake, Place, UsageError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Outcome:
         return [*own, *(resource for module in self.modules.values() for resource in module.everything())]
 
 
-def evaluate(path: Path, shown: str, arguments: Mapping[str, Any], surroundings: Surroundings) -> Outcome:
+def evaluate(path: Path, shown: str, arguments: Mapping[str, Any], surroundings: Surroundings, above: tuple[Path, ...] = ()) -> Outcome:
     """Evaluate a file with its modules.
 
     Args:
@@ -89,6 +89,7 @@ def evaluate(path: Path, shown: str, arguments: Mapping[str, Any], surroundings:
         shown: its name in messages.
         arguments: values of its parameters.
         surroundings: where it is deployed.
+        above: the files of which it is a module.
 
     Raises:
         FileError: the files or the values are wrong, with the places.
@@ -105,14 +106,15 @@ def evaluate(path: Path, shown: str, arguments: Mapping[str, Any], surroundings:
     missing = [name for name, one in template.parameters.items() if one.default is None and not one.is_nullable and name not in arguments]
     if missing:
         raise UsageError(f"{shown}: the parameter {', '.join(missing)} has no value and no default")
-    return _Evaluator(template, arguments, surroundings).outcome()
+    return _Evaluator(template, arguments, surroundings, (*above, path.resolve())).outcome()
 
 
 class _Evaluator:
-    def __init__(self, template: Template, arguments: Mapping[str, Any], surroundings: Surroundings) -> None:
+    def __init__(self, template: Template, arguments: Mapping[str, Any], surroundings: Surroundings, above: tuple[Path, ...]) -> None:
         self.template = template
         self.source = template.source
         self.surroundings = surroundings
+        self._above = above
         self._arguments = arguments
         self._values: dict[str, Any] = {}
         self._open: list[str] = []
@@ -122,8 +124,8 @@ class _Evaluator:
         self._bodies: dict[Resource, tuple[Declared, dict[str, Any]]] = {}
 
     def outcome(self) -> Outcome:
-        for name in self.template.parameters:
-            self._symbol(name, self.template.parameters[name].node)
+        for name in (*self.template.parameters, *self.template.variables):
+            self._symbol(name, self.template.source_of(name))
         for name, declared in self.template.resources.items():
             found = self._symbol(name, declared.node)
             for one in found if isinstance(found, list) else [found]:
@@ -131,11 +133,18 @@ class _Evaluator:
                     self._body(one)
         for name, declared in self.template.modules.items():
             self._symbol(name, declared.node)
-        outputs = {name: self._plain(self._value(node, {})) for name, node in self.template.outputs.items()}
+        outputs = {name: self._output(name, output) for name, output in self.template.outputs.items()}
         resources = [
             one for found in self._resources.values() for one in (found if isinstance(found, list) else [found]) if one is not None
         ]
         return Outcome(resources, outputs, self._outcomes)
+
+    def _output(self, name: str, output: Output) -> Any:
+        found = self._plain(self._value(output.node, {}))
+        wanted = _TYPES.get(output.type.rstrip("?"))
+        if wanted is not None and not (found is None and output.type.endswith("?")) and not _is_of(found, wanted):
+            raise self.source.wrong(output.node, f"the output {name} is {found!r}; allowed: {output.type}")
+        return found
 
     # Symbols -------------------------------------------------------------------------------------------------------------
 
@@ -175,14 +184,16 @@ class _Evaluator:
             value = None
         if value is None and parameter.is_nullable:
             return None
-        wanted = _TYPES.get(parameter.type.rstrip("?"))
+        wanted: type | None = _TYPES.get(parameter.type.rstrip("?"))
         if parameter.type.rstrip("?").endswith("[]"):
             wanted = list
+        elif wanted is None:
+            raise self.source.unsupported(node, f"type {parameter.type}")
         if wanted is int and isinstance(value, str) and re.fullmatch(r"-?\d+", value):
             value = int(value)
         if wanted is bool and isinstance(value, str) and value.lower() in ("true", "false"):
             value = value.lower() == "true"
-        if wanted is not None and (not isinstance(value, wanted) or (wanted is int and isinstance(value, bool))):
+        if wanted is not None and not _is_of(value, wanted):
             raise self.source.wrong(node, f"the parameter {parameter.name} is {value!r}; allowed: {parameter.type}")
         self._check_decorators(parameter, value)
         return value
@@ -193,7 +204,10 @@ class _Evaluator:
                 continue
             call = node.named_children[0]
             arguments = call.child_by_field_name("arguments")
-            limit: Any = self._value(arguments.named_children[0], {}) if arguments is not None and arguments.named_children else None
+            given = arguments.named_children if arguments is not None else []
+            if len(given) != 1:
+                raise self.source.wrong(node, f"{name} takes one argument, found {len(given)}")
+            limit: Any = self._value(given[0], {})
             size: Any = len(value) if hasattr(value, "__len__") else value
             if name == "allowed":
                 wrong = value not in limit
@@ -232,7 +246,14 @@ class _Evaluator:
     # Resources -------------------------------------------------------------------------------------------------------------
 
     def _keys(self, body: Node) -> dict[str, Node]:
-        return {self._key(one.named_children[0], {}): one for one in body.named_children if one.type == "object_property"}
+        found: dict[str, Node] = {}
+        for one in body.named_children:
+            if one.type == "comment":
+                continue
+            if one.type != "object_property" or len(one.named_children) != 2:
+                raise self.source.unsupported(one, "a declaration inside of another one (declare it by itself, with parent)")
+            found[self._key(one.named_children[0], {})] = one
+        return found
 
     def _resource(self, declared: Declared, scope: dict[str, Any]) -> Resource:
         keys = self._keys(declared.body)
@@ -245,6 +266,10 @@ class _Evaluator:
         if not isinstance(name, str) or not (name or declared.existing):
             raise self.source.wrong(keys["name"], f"the name of {declared.name} is {name!r}; allowed: text")
         parent = self._value(keys["parent"].named_children[1], scope) if "parent" in keys else None
+        if "parent" in keys and not isinstance(parent, Resource):
+            raise self.source.wrong(
+                keys["parent"], f"the parent of {declared.name} is {self._plain(parent)!r}; allowed: a resource of this file"
+            )
         outer = self._value(keys["scope"].named_children[1], scope) if "scope" in keys else None
         here = self.surroundings
         group_id = here.group_id if self.template.scope == "resourceGroup" else f"/subscriptions/{here.subscription}"
@@ -296,8 +321,12 @@ class _Evaluator:
         shown = str(Path(self.source.shown).parent / declared.what)
         if not path.is_file():
             raise self.source.wrong(declared.node, f"there is no file {shown}")
+        if path in self._above:
+            raise self.source.wrong(declared.node, f"{shown} is a module of itself; break the circle")
         name = self._value(keys["name"].named_children[1], scope) if "name" in keys else declared.name
         given = self._value(keys["params"].named_children[1], scope) if "params" in keys else {}
+        if not isinstance(given, dict):
+            raise self.source.wrong(keys["params"], f"params is {self._plain(given)!r}; allowed: an object")
         surroundings = replace(self.surroundings, deployment=str(name))
         if "scope" in keys:
             outer = self._value(keys["scope"].named_children[1], scope)
@@ -305,7 +334,7 @@ class _Evaluator:
                 raise self.source.unsupported(keys["scope"], "a module's scope that is no resourceGroup(…)")
             surroundings = replace(surroundings, group=str(outer["name"]))
         try:
-            outcome = evaluate(path, shown, {key: self._plain(value) for key, value in given.items()}, surroundings)
+            outcome = evaluate(path, shown, {key: self._plain(value) for key, value in given.items()}, surroundings, self._above)
         except UsageError as error:
             raise self.source.wrong(declared.node, str(error)) from None
         self._outcomes[f"{declared.name}{len(self._outcomes) if scope else ''}"] = outcome
@@ -388,7 +417,8 @@ class _Evaluator:
             found.append(_unescaped(self.source.content[end : part.start_byte].decode()))
             end = part.end_byte
             if part.type == "interpolation":
-                found.append(text(self._plain(self._value(part.named_children[0], scope))))
+                value = self._plain(self._value(part.named_children[0], scope))
+                found.append("" if value is None else text(value))
             elif part.type == "escape_sequence":
                 sign = self.source.text(part)
                 found.append(chr(int(sign[3:-1], 16)) if sign.startswith("\\u") else _ESCAPES[sign[1]])
@@ -444,18 +474,20 @@ class _Evaluator:
             return self._term(term.right, scope) if left is None else left
         right = self._term(term.right, scope)
         if operator in ("==", "!="):
-            return (left == right) is (operator == "==")
+            # true is no number: 1 == true is false, in lists and objects too.
+            same = type(left) is type(right) and text(self._plain(left)) == text(self._plain(right))
+            return same is (operator == "==")
         if operator in ("=~", "!~"):
             return (str(left).lower() == str(right).lower()) is (operator == "=~")
-        if not all(isinstance(value, int) for value in (left, right)) and not (
+        if not all(_is_of(value, int) for value in (left, right)) and not (
             operator in ("<", "<=", ">", ">=") and all(isinstance(value, str) for value in (left, right))
         ):
             raise self.source.wrong(node, f"{operator} takes numbers, found {left!r} and {right!r}")
         if operator in ("/", "%") and right == 0:
             raise self.source.wrong(node, f"{operator} by zero")
         calculate: dict[str, Callable[[], Any]] = {
-            "+": lambda: left + right, "-": lambda: left - right, "*": lambda: left * right, "/": lambda: int(left / right),
-            "%": lambda: left % right, "<": lambda: left < right, "<=": lambda: left <= right, ">": lambda: left > right,
+            "+": lambda: left + right, "-": lambda: left - right, "*": lambda: left * right, "/": lambda: _quotient(left, right),
+            "%": lambda: left - right * _quotient(left, right), "<": lambda: left < right, "<=": lambda: left <= right, ">": lambda: left > right,
             ">=": lambda: left >= right,
         }  # fmt: skip
         if operator not in calculate:
@@ -604,6 +636,17 @@ class _Evaluator:
 
     def _call_resourceId(self, kind: str, *names: str) -> str:  # noqa: N802 - Bicep's spelling
         return _id_of(self.surroundings.group_id, kind, names)
+
+
+def _is_of(value: Any, wanted: type) -> bool:
+    """Whether a value is of a type; true is no number."""
+    return isinstance(value, wanted) and not (wanted is int and isinstance(value, bool))
+
+
+def _quotient(left: int, right: int) -> int:
+    """Cut off towards zero, as Azure does."""
+    found = abs(left) // abs(right)
+    return found if (left < 0) is (right < 0) else -found
 
 
 def _unescaped(written: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Callable
 from typing import Any, Final
@@ -60,10 +61,14 @@ def _concat(*values: Any) -> Any:
 
 
 def _format(pattern: str, *values: Any) -> str:
-    found = pattern
-    for place, value in enumerate(values):
-        found = found.replace(f"{{{place}}}", text(value))
-    return found
+    def value(match: re.Match[str]) -> str:
+        if match[0] in ("{{", "}}"):
+            return match[0][0]
+        if not match[1].isdigit() or int(match[1]) >= len(values):
+            raise ValueError(f"format: found {match[0]}; allowed on the desk: {{0}} to {{{len(values) - 1}}}, without a format of numbers")
+        return text(values[int(match[1])])
+
+    return re.sub(r"\{\{|\}\}|\{([^{}]*)\}", value, pattern)
 
 
 def _first(value: Any) -> Any:

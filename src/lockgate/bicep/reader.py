@@ -102,6 +102,14 @@ class Declared:
     existing: bool = False
 
 
+@dataclass(frozen=True)
+class Output:
+    """An output: its type as text, and its value."""
+
+    type: str
+    node: Node
+
+
 @dataclass
 class Template:
     """What a file declares, by name."""
@@ -112,7 +120,11 @@ class Template:
     variables: dict[str, Node] = field(default_factory=dict)
     resources: dict[str, Declared] = field(default_factory=dict)
     modules: dict[str, Declared] = field(default_factory=dict)
-    outputs: dict[str, Node] = field(default_factory=dict)
+    outputs: dict[str, Output] = field(default_factory=dict)
+
+    def source_of(self, name: str) -> Node:
+        """Where a parameter or variable stands."""
+        return self.parameters[name].node if name in self.parameters else self.variables[name]
 
 
 def read(path: Path, shown: str) -> Template:
@@ -181,7 +193,7 @@ def _declare(template: Template, node: Node, decorators: dict[str, Node]) -> lis
         case "variable_declaration":
             template.variables[name] = parts[-1]
         case "output_declaration":
-            template.outputs[name] = parts[-1]
+            template.outputs[name] = Output(source.text(parts[1]), parts[-1])
         case "resource_declaration":
             template.resources[name] = _declared(source, node, name)
         case "module_declaration":

@@ -36,6 +36,13 @@ EXPRESSIONS = [
     ("7 / 2", 3),
     ("-7 / 2", -3),
     ("7 % 4", 3),
+    ("-7 % 3", -1),
+    ("9007199254740993 / 1", 9007199254740993),
+    ("1 == true", False),
+    ("[1] == [1] && {a: 1} == {a: 1}", True),
+    ("'a${null}b'", "ab"),
+    ("format('{0}', '{1}', 'y')", "{1}"),
+    ("format('{{{0}}}', 'x')", "{x}"),
     ("1 < 2 && 2 >= 2", True),
     ("!true || 'a' == 'A'", False),
     ("'a' =~ 'A'", True),
@@ -113,7 +120,8 @@ EXPRESSIONS = [
 
 @pytest.mark.parametrize(("text", "expected"), EXPRESSIONS, ids=lambda v: str(v)[:50])
 def test_an_expression_is_evaluated(run, text, expected):
-    assert run(f"output x object = {text}").outputs["x"] == expected
+    found = run(f"var x = {text}\noutput all object = {{x: x}}\n").outputs["all"]["x"]
+    assert (found, type(found)) == (expected, type(expected))
 
 
 def test_ids_made_of_words_are_stable_and_differ(run):
@@ -148,6 +156,13 @@ WRONG = [
     ("resource a 'X/y@1' = {\n  name: 'x'\n}\noutput x string = a.sku", "sku of a (X/y) is known only in Azure"),
     ("resource a 'X/y@1' = if (1 == 2) {\n  name: 'x'\n}\noutput x string = a.id", "is null, so it has no id; its condition was false?"),
     ("module m 'nowhere.bicep' = {\n  name: 'm'\n}", "there is no file nowhere.bicep"),
+    ("output x int = 'text'", "the output x is 'text'; allowed: int"),
+    ("output x int = true + 1", "+ takes numbers, found True and 1"),
+    ("var x = notdeclared.foo", "there is no parameter, variable, resource or module notdeclared"),
+    ("resource a 'X/y/z@1' = {\n  parent: 'nonsense'\n  name: 'x'\n}", "the parent of a is 'nonsense'; allowed: a resource of this file"),
+    ("module m 'main.bicep' = {\n  name: 'm'\n}", "main.bicep is a module of itself; break the circle"),
+    ("@minLength()\nparam x string = 'a'", "minLength takes one argument, found 0"),
+    ("output x string = format('{0:D3}', 5)", "format: found {0:D3}; allowed on the desk: {0} to {0}"),
     ("targetScope = 'tenant'", "targetScope is 'tenant'"),
     ("this is no bicep", "no Bicep here"),
 ]
@@ -162,6 +177,8 @@ def test_a_mistake_is_said_with_its_place(run, text, said):
 
 
 UNSUPPORTED = [
+    ("resource a 'X/y@1' = {\n  name: 'x'\n  resource b 'z' = {\n    name: 'c'\n  }\n}", "a declaration inside of another one"),
+    ("param p ('a' | 'b') = 'c'", "type ('a' | 'b')"),
     ("func f() string => 'a'", "func"),
     ("type t = string", "type"),
     ("output x array = map([1], y => y)", "map()"),

@@ -32,6 +32,8 @@ def _parameters(context: Context) -> dict[str, Any]:
             except ValueError as error:
                 raise ArgumentError(f"--parameters: the JSON can't be read: {error}") from None
             values = given.get("parameters", given)
+            if not isinstance(values, dict):
+                raise ArgumentError(f"--parameters: found {values!r}; allowed: an object of parameters")
             found |= {name: value["value"] if isinstance(value, dict) and "value" in value else value for name, value in values.items()}
             continue
         name, sign, value = word.partition("=")
