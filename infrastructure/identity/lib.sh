@@ -103,6 +103,11 @@ give() {
   if [ -n "$found" ]; then
     there "$what"
   else
+    if [ -n "$condition" ]; then
+      # Azure knows one assignment of a role to somebody at a scope: another one has to go first.
+      found=$(az role assignment list --assignee-object-id "$whom" --role "$role" --scope "$scope" --query "[?scope=='$scope'].id | [0]" --output tsv | last)
+      [ -z "$found" ] || change "$role at ${scope##*/} with another condition goes" az role assignment delete --ids "$found" --output none
+    fi
     change "$what" az role assignment create --assignee-object-id "$whom" --assignee-principal-type ServicePrincipal --role "$role" --scope "$scope" "$@" --output none
   fi
 }

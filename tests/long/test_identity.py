@@ -149,7 +149,7 @@ def test_every_pipeline_is_there_by_its_name_and_only_production_and_infrastruct
         checks[one["name"]] = sorted(check["type"]["name"] for check in owner.az(*get, url)["value"])
     whole = ["Approval", "ExclusiveLock", "Task Check"]
     assert checks == {
-        "dev": [], "infra-dev": [], "stage": ["ExclusiveLock", "Task Check"], "infra-stage": whole, "prod": whole, "infra-prod": whole,
+        "dev": [], "infra-dev": ["ExclusiveLock"], "stage": ["ExclusiveLock", "Task Check"], "infra-stage": whole, "prod": whole, "infra-prod": whole,
     }  # fmt: skip
 
 
@@ -234,3 +234,37 @@ def test_the_scripts_are_clean_for_shellcheck():
     scripts = sorted(map(str, (ROOT / "infrastructure").rglob("*.sh")))
     done = subprocess.run([str(shellcheck), "-x", *scripts], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_an_old_principal_may_do_what_the_infrastructure_needs(classic):
+    principal = classic.config("dev", "pipeline_principal_id")
+    given = {one["roleDefinitionName"]: one for one in classic.az("role", "assignment", "list", "--all", "--assignee-object-id", principal)}
+    assert set(given) == {"Contributor", "Role Based Access Control Administrator"}
+    assert "ForAnyOfAnyValues:GuidEquals" in given["Role Based Access Control Administrator"]["condition"]
+
+
+def test_a_list_that_lags_behind_stops_nothing(tmp_path):
+    """Entra knows what it made only after a while: the bootstrap goes by what was made, and gives every right."""
+    owner = Owner(tmp_path)
+    az = owner.folder / "bin" / "az"
+    az.write_text(az.read_text().replace("exec ", 'case "$1 $2 $3" in "ad app list"|"ad sp list") exit 0 ;; esac\nexec '))
+    done = owner.run("bootstrap.sh", *ORGANISATION, "--part", "azure", "--environments", "dev")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "would" not in done.stdout
+    principal = owner.config("dev", "pipeline_principal_id")
+    assert len(owner.az("role", "assignment", "list", "--all", "--assignee-object-id", principal)) == 2
+
+
+def test_an_unconditioned_right_is_replaced_by_the_conditioned_one(tmp_path):
+    owner = Owner(tmp_path)
+    assert owner.run("bootstrap.sh", *ORGANISATION, "--part", "azure", "--environments", "dev").returncode == 0
+    principal = owner.config("dev", "pipeline_principal_id")
+    role = ("--assignee-object-id", principal, "--role", "Role Based Access Control Administrator")
+    scope = "/subscriptions/00000000-0000-0000-0000-00000000de5c/resourceGroups/rg-lockgate-dev"
+    owner.az("role", "assignment", "delete", *role, "--scope", scope)
+    owner.az("role", "assignment", "create", *role, "--scope", scope)
+    done = owner.run("bootstrap.sh", *ORGANISATION, "--part", "azure", "--environments", "dev")
+    assert "with another condition goes" in done.stdout
+    (given,) = owner.az("role", "assignment", "list", *role, "--scope", scope)
+    assert "ForAnyOfAnyValues:GuidEquals" in given["condition"]
+    assert "doing" not in owner.run("bootstrap.sh", *ORGANISATION, "--part", "azure", "--environments", "dev").stdout
