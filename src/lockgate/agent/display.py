@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TextIO
 
 from lockgate.agent.events import Status, View, Watcher
@@ -37,6 +38,10 @@ _EVERY: Final = 0.1
 _LONG: Final = 10.0
 
 
+Head = Callable[[View], Sequence[str]]
+"""Lines that stand above a run: what it is a part of."""
+
+
 def word(status: Status) -> str:
     """A status in words."""
     return _WORDS.get(status, status.lower())
@@ -45,8 +50,9 @@ def word(status: Status) -> str:
 class Lines:
     """Plain lines: one per change, one now and then for what takes long, and what steps print if asked."""
 
-    def __init__(self, stream: TextIO, *, logs: bool = False) -> None:
+    def __init__(self, stream: TextIO, *, logs: bool = False, head: Head | None = None) -> None:
         self._stream = stream
+        self._head = head
         self._logs = logs
         self._begun = time.monotonic()
         self._spoken = time.monotonic()
@@ -58,6 +64,8 @@ class Lines:
 
     def begin(self, view: View) -> None:
         """See `Watcher`."""
+        for text in self._head(view) if self._head else ():
+            self._stream.write(f"{text}\n")
         self._say(f"run {view.name} of {view.title}: {len(view.children)} stage{'' if len(view.children) == 1 else 's'}")
 
     def note(self, text: str) -> None:
@@ -96,10 +104,11 @@ class Lines:
 class LiveTree:
     """A tree that is redrawn in place, by rich."""
 
-    def __init__(self) -> None:
+    def __init__(self, head: Head | None = None) -> None:
         from rich.console import Console
         from rich.live import Live
 
+        self._head = head
         self._console = Console()
         self._live: Any = Live(console=self._console, auto_refresh=False, transient=False)
         self._drawn = 0.0
@@ -140,7 +149,8 @@ class LiveTree:
         from rich.text import Text
 
         rows = self._rows(view)
-        lines = [Text(f"{view.title}  ", style="bold").append(f"run {view.name}", style="dim")]
+        above = [Text(text, style="bold" if "▶" in text else "dim") for text in (self._head(view) if self._head else ())]
+        lines = [*above, Text(f"{view.title}  ", style="bold").append(f"run {view.name}", style="dim")]
         width = min(60, max((2 * depth + len(one.title) for depth, one in rows), default=0))
         for depth, one in rows:
             style = _STYLES[one.status]
@@ -169,7 +179,7 @@ class LiveTree:
                 rows.append((depth, job))
                 shown = job.status in ("running", "Failed") or (len(view.children) == 1 and len(stage.children) == 1)
                 rows += [(depth + 1, step) for step in job.children if shown]
-        room = max(5, self._console.size.height - 4)
+        room = max(5, self._console.size.height - 4 - (len(self._head(view)) if self._head else 0))
         if len(rows) > room:
             rows = [row for row in rows if row[1].kind != "step" or row[1].status in ("running", "Failed", "approval")]
         return rows if len(rows) <= room else [row for row in rows if row[1].status not in ("Succeeded", "Skipped")][:room]
@@ -206,7 +216,13 @@ def _tail(view: View, count: int = 20) -> list[str]:
     return [without_control(line) for line in lines if line.strip()][-count:]
 
 
-def make_watcher(stream: TextIO | None = None, *, plain: bool = False, logs: bool = False) -> Watcher:
-    """The tree for a terminal, lines for anything else."""
+def make_watcher(stream: TextIO | None = None, *, plain: bool = False, logs: bool = False, head: Head | None = None) -> Watcher:
+    """The tree for a terminal, lines for anything else.
+
+    Args:
+        stream: where to; standard output if it is None.
+        plain, logs: lines also in a terminal; with what the steps print.
+        head: gives lines that stand above a run, as the run stands.
+    """
     stream = stream or sys.stdout
-    return LiveTree() if stream.isatty() and not plain and not logs else Lines(stream, logs=logs)
+    return LiveTree(head) if stream.isatty() and not plain and not logs else Lines(stream, logs=logs, head=head)

@@ -26,6 +26,10 @@ from lockgate.commands._shared import (
 from lockgate.errors import EXIT_INTERRUPTED, FileError, StateError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lockgate.agent.display import Head
+    from lockgate.agent.events import View
     from lockgate.agent.git import Commit
     from lockgate.agent.runs import RunFolder
     from lockgate.interrupts import Interrupts
@@ -230,7 +234,7 @@ def _one(
         request,
         commit,
         options,
-        make_watcher(stream, plain=args.plain or args.json, logs=args.logs),
+        make_watcher(stream, plain=args.plain or args.json, logs=args.logs, head=_head(args, pipeline_name(file), records)),
         catalog=tasks,
         environments=environments,
         resources=resources,
@@ -248,6 +252,12 @@ def _one(
             print(f"resume with: lockgate run {args.file if file == args.file else file} --resume", file=sys.stderr)
         return 1
     return 0
+
+
+def _head(args: argparse.Namespace, name: str, records: list[dict[str, Any]]) -> Head | None:
+    """What whoever calls this wants above each run: the lanes of `lockgate up`."""
+    lanes: Callable[[str, View, list[dict[str, Any]]], list[str]] | None = getattr(args, "lanes", None)
+    return None if lanes is None else lambda view: lanes(name, view, records)
 
 
 def put_az_on_path(state: Path) -> Path:

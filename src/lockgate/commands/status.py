@@ -32,6 +32,8 @@ def run(args: argparse.Namespace) -> int:
         pipelines: dict[str, dict[str, Any]] = {}
         for folder in runs.all():
             name = str(folder.record.get("pipeline", ""))
+            if name == "bicep-ado-deploy-infra":
+                name = f"{(folder.record.get('parameters') or {}).get('environment', 'dev')}-infrastructure"
             belongs = {"dev": "dev", "stage": "stage", "prod": "prod", "rollback": "prod", "retire": "prod"}.get(name.partition("-")[0])
             if belongs == place.name:
                 result = "running" if folder.is_held() else str(folder.record.get("result") or "broken off")

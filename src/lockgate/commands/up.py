@@ -15,12 +15,30 @@ from lockgate.commands._shared import at_least_one, find_root
 from lockgate.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lockgate.agent.events import View
     from lockgate.agent.runs import RunFolder
     from lockgate.delivery import Place
 
 FIRST: Final = "dev-model-training"
 SECOND: Final = "stage-register-in-staging"
 INFRASTRUCTURE: Final = "infrastructure/pipelines/bicep-ado-deploy-infra.yml"
+INFRASTRUCTURE_NAME: Final = "bicep-ado-deploy-infra"
+_LANES: Final = {
+    "dev": ((f"{INFRASTRUCTURE_NAME} {{lane}}", "infrastructure"), (FIRST, "training")),
+    "stage": (
+        (f"{INFRASTRUCTURE_NAME} {{lane}}", "infrastructure"), (SECOND, "register"), ("stage-model-testing", "test"), ("stage-batch-endpoint", "batch"),
+        ("stage-online-endpoint", "online"),
+    ),
+    "prod": (
+        (f"{INFRASTRUCTURE_NAME} {{lane}}", "infrastructure"), ("prod-register-in-production", "register"), ("prod-online-endpoint", "online"),
+        ("prod-batch-endpoint", "batch"),
+    ),
+}  # fmt: skip
+"""Environment → its pipelines in their order, and what they are called in the picture."""
+_STANDS: Final[dict[str, str]] = {}
+"""Pipeline → the sign of how it stands, over the runs of this process."""
 LAST: Final = "prod-batch-endpoint"
 
 
@@ -139,6 +157,8 @@ class _Infrastructure:
         if commit_of(root).branch != "refs/heads/main":
             self._missing = [place for place in self._missing if place.name == "dev"]
         self._beside: dict[str, subprocess.Popen[bytes]] = {}
+        missing = {place.name for place in self._missing}
+        _STANDS.update({f"{INFRASTRUCTURE_NAME} {place.name}": "✔" for place in delivery.places(root) if place.name not in missing})
 
     def __enter__(self) -> Self:
         # Where somebody is asked, one after the other asks.
@@ -149,6 +169,7 @@ class _Infrastructure:
                     self._beside[place.name] = subprocess.Popen(
                         [*command, "-p", f"environment={place.name}"], cwd=self._root, stdin=subprocess.DEVNULL, stdout=log, stderr=log
                     )
+                    _STANDS[f"{INFRASTRUCTURE_NAME} {place.name}"] = "▶"
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -183,6 +204,7 @@ class _Infrastructure:
                 return code
             if process:
                 delivery.built(self._root, place, self._fingerprint)
+                _STANDS[f"{INFRASTRUCTURE_NAME} {place.name}"] = "✔"
                 print(f"made     infrastructure of {place.name}, beside the training")
         return 0
 
@@ -239,7 +261,28 @@ def _run(args: argparse.Namespace, root: Path, pipeline: str, *words: str) -> in
     parser = argparse.ArgumentParser()
     command.add(parser)
     own = [*(["--plain"] if args.plain else []), *(["--logs"] if args.logs else []), *([] if args.ask else ["--yes"])]
-    return command.run(parser.parse_args([str(root / pipeline), *own, *words]))
+    parsed = parser.parse_args([str(root / pipeline), *own, *words])
+    parsed.lanes = _lanes_of(words)
+    return command.run(parsed)
+
+
+def _lanes_of(words: tuple[str, ...]) -> Callable[[str, View, list[dict[str, Any]]], list[str]]:
+    """A picture of the delivery: each environment a lane, each pipeline a stop, with a sign for how it stands."""
+    environment = next((word.partition("=")[2] for word in words if word.startswith("environment=")), "dev")
+
+    def lanes(name: str, view: View, records: list[dict[str, Any]]) -> list[str]:
+        from lockgate.agent.display import SYMBOLS
+
+        running = f"{INFRASTRUCTURE_NAME} {environment}" if name == INFRASTRUCTURE_NAME else name
+        for one in records:
+            _STANDS[one["pipeline"]] = SYMBOLS.get(one.get("result") or "waiting", "·")
+        _STANDS[running] = SYMBOLS[view.status]
+        return [
+            f"{lane.upper():<6}" + " ── ".join(f"{_STANDS.get(pipeline.format(lane=lane), '·')} {title}" for pipeline, title in stops)
+            for lane, stops in _LANES.items()
+        ]
+
+    return lanes
 
 
 def _report(run: RunFolder, root: Path) -> str:
