@@ -414,17 +414,24 @@ def test_two_releases_at_once_never_race_for_one_colour(team):
     assert team.traffic() == {"blue": "100 %", "green": "0 %"}
 
 
+def in_its_canary(team):
+    """A release that has just given its canary a share of the traffic."""
+    upstream = f"upstream={team.newest('prod-register-in-production')}"
+    words = ["--plain", "--no-follow", "--yes", "-p", "again=true", "--resource", upstream]
+    process = team.start("run", f"{PIPELINES}/prod-online-endpoint.yml", *words)
+    deadline = time.monotonic() + 120
+    while "10 %" not in team.traffic().values():
+        assert time.monotonic() < deadline, process.poll()
+        time.sleep(0.2)
+    return process
+
+
 def test_a_rollback_in_the_middle_of_a_canary_is_not_overruled(team):
     """Whoever rolls back while a canary is watched has the last word: the release ends, and touches nothing."""
     live = team.live()
     team.edit("infrastructure/env-variables/config-infra-prod.yml", "canary_watch_seconds, value: 0", "canary_watch_seconds, value: 12")
     with team.caller() as answers:
-        process = team.start("run", f"{PIPELINES}/prod-online-endpoint.yml", "--plain", "--no-follow", "--yes", "-p", "again=true", "--resource",
-                             f"upstream={team.newest('prod-register-in-production')}")  # fmt: skip
-        deadline = time.monotonic() + 120
-        while "10 %" not in team.traffic().values():
-            assert time.monotonic() < deadline, process.poll()
-            time.sleep(0.2)
+        process = in_its_canary(team)
         assert team.pipeline("rollback-online-endpoint").returncode == 0
         assert team.live() == live
         said = process.communicate(timeout=120)[0]
@@ -441,12 +448,7 @@ def test_a_release_that_was_killed_in_its_canary_goes_on(team):
     live = team.live()
     team.edit("infrastructure/env-variables/config-infra-prod.yml", "canary_watch_seconds, value: 0", "canary_watch_seconds, value: 15")
     with team.caller() as answers:
-        process = team.start("run", f"{PIPELINES}/prod-online-endpoint.yml", "--plain", "--no-follow", "--yes", "-p", "again=true", "--resource",
-                             f"upstream={team.newest('prod-register-in-production')}")  # fmt: skip
-        deadline = time.monotonic() + 120
-        while "10 %" not in team.traffic().values():
-            assert time.monotonic() < deadline, process.poll()
-            time.sleep(0.2)
+        process = in_its_canary(team)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate(timeout=60)
         team.git("revert", "--no-edit", "HEAD")
