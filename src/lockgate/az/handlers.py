@@ -67,6 +67,7 @@ _INSTEAD: Final = {
     "vm list-skus": "what a region offers is known only in Azure",
     "vm list-usage": "the desk has no quota",
     "bicep build": "the desk reads Bicep itself: az deployment group what-if",
+    "devops invoke": "az rest reaches the same addresses without the azure-devops extension, and the desk answers those that the scripts ask",
     "ml component prepare-for-sign": "nothing here checks signatures",
     "ml data import": "copy the data to this machine, and register them: az ml data create --path",
     "ml data mount": "data lie in plain files: az ml data show --query path",
