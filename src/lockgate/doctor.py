@@ -441,6 +441,9 @@ def _organisation(azure: Azure, places: list[delivery.Place], organization: str,
         yield Finding(area, f"connection {name}", "right" if fine else "missing", found, "" if fine else _BOOTSTRAP)
         for one in (place.name, f"infra-{place.name}"):
             there = any(environment["name"] == one for environment in environments)
+            if there:
+                yield _checks(azure, organization, path, next(found for found in environments if found["name"] == one))
+                continue
             yield Finding(
                 area,
                 f"environment {one}",
@@ -456,6 +459,27 @@ def _organisation(azure: Azure, places: list[delivery.Place], organization: str,
     )  # fmt: skip
     for pool in sorted({place.variables.get("agent_pool", "") for place in places}):
         yield _agents(azure, organization, path, pool)
+
+
+_CHECKS: Final = {
+    "dev": set(), "infra-dev": {"ExclusiveLock"}, "stage": {"Task Check", "ExclusiveLock"}, "infra-stage": {"Approval", "Task Check", "ExclusiveLock"},
+    "prod": {"Approval", "Task Check", "ExclusiveLock"}, "infra-prod": {"Approval", "Task Check", "ExclusiveLock"},
+}  # fmt: skip
+"""Environment → the checks that it needs; Task Check is the one on branches."""
+
+
+def _checks(azure: Azure, organization: str, path: str, environment: dict[str, Any]) -> Finding:
+    area, what = "Azure DevOps", f"environment {environment['name']}"
+    query = f"resourceType=environment&resourceId={environment['id']}&api-version=7.1-preview.1"
+    try:
+        found = {
+            str(one["type"]["name"]) for one in azure.devops(organization, f"{path}/_apis/pipelines/checks/configurations?{query}")["value"]
+        }
+    except NoAnswer as error:
+        return Finding(area, what, "unknown", f"there; its checks: {error}")
+    lacking = sorted(_CHECKS.get(environment["name"], set()) - found)
+    said = f"there, without {', '.join(lacking)}" if lacking else f"there, with {', '.join(sorted(found)) or 'no check, as it should be'}"
+    return Finding(area, what, "missing" if lacking else "right", said, f"{_BOOTSTRAP} --part devops" if lacking else "")
 
 
 def _agents(azure: Azure, organization: str, path: str, pool: str) -> Finding:

@@ -202,6 +202,14 @@ def test_azure_devops_is_looked_at_where_it_is_named(house):
     assert found["Azure DevOps", "connection Azure-ARM-Dev-lockgate"]["found"] == "not there"
     assert found["Azure DevOps", "agent pool lockgate"]["state"] == "right"
     assert "--part devops" in found["Azure DevOps", "pipelines"]["mend"]
+    # An environment without its checks is not right: anybody's branch would deploy.
+    for name in ("prod", "infra-prod"):
+        (house.folder / "body.json").write_text(json.dumps({"name": name}))
+        url = "https://dev.azure.com/contoso/my%20flights/_apis/distributedtask/environments?api-version=7.1"
+        house.desk("rest", "--method", "post", "--url", url, "--resource", "x", "--body", f"@{house.folder / 'body.json'}")
+    found = house.findings("--environment", "prod", *words[2:])
+    assert found["Azure DevOps", "environment prod"]["state"] == "missing"
+    assert found["Azure DevOps", "environment prod"]["found"] == "there, without Approval, ExclusiveLock, Task Check"
     assert house.findings("--environment", "dev")["Azure DevOps", "connections, environments, agents"]["state"] == "unknown"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 
 _TYPES: Final = {"string": str, "int": int, "bool": bool, "object": dict, "array": list}
 _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "'": "'", "$": "$"}
+_KEYS: Final = frozenset(
+    {
+        "name", "parent", "scope", "dependsOn", "location", "tags", "sku", "kind", "identity", "properties", "zones", "plan", "managedBy",
+        "managedByExtended", "extendedLocation", "placement", "etag", "eTag", "asserts",
+    }
+)  # fmt: skip
+"""What a resource may have beside its properties."""
 _DOTNET: Final = {"yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
 
 
@@ -262,6 +270,11 @@ class _Evaluator:
             raise self.source.wrong(declared.node, f"found '{declared.what}'; allowed: 'Provider/type@version'")
         if "name" not in keys:
             raise self.source.wrong(declared.node, f"{declared.name} has no name")
+        for key, node in keys.items():
+            if key not in _KEYS:
+                near = difflib.get_close_matches(key, _KEYS, n=1)
+                hint = f"; did you mean {near[0]}?" if near else "; what belongs to the type itself stands in properties"
+                raise self.source.wrong(node, f"{declared.name} has the key {key}, which no resource has{hint}")
         name = self._value(keys["name"].named_children[1], scope)
         if not isinstance(name, str) or not (name or declared.existing):
             raise self.source.wrong(keys["name"], f"the name of {declared.name} is {name!r}; allowed: text")

@@ -150,6 +150,7 @@ WRONG = [
     ("output x string = json('{')", "json: "),
     ("output x string = fail('no way')", "no way"),
     ("resource a 'X/y@1' = {\n}", "a has no name"),
+    ("resource a 'X/y@1' = {\n  name: 'x'\n  lcoation: 'here'\n}", "a has the key lcoation, which no resource has; did you mean location?"),
     ("resource a 'X@1' = {\n  name: 'x'\n}", "allowed: 'Provider/type@version'"),
     ("resource a 'X/y/z@1' = {\n  name: 'x'\n}", "X/y/z wants 2 names, found 'x'"),
     ("resource a 'X/y@1' = {\n  name: 'x'\n}\noutput x string = a.properties.secretThing", "there is no secretThing"),
