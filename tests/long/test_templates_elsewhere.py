@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -72,8 +73,55 @@ jobs:
   - template: aml-cli-v2/allocate-traffic.yml@templates
     parameters: {connection: house, resourceGroup: $(group_name), workspace: $(place_name), endpoint: doubles, traffic: first=100}
 """
+SCRIPTS = "$(Build.SourcesDirectory)/lockgate/aml-cli-v2/scripts"
+RELEASE = """\
+resources:
+  repositories:
+  - {repository: templates, type: git, name: platform/lockgate}
+parameters:
+- {name: version, type: string}
+- {name: sha256, type: string}
+- {name: back, type: boolean, default: false}
+variables: {group_name: rg-house, place_name: mlw-house}
+jobs:
+- job: Release
+  steps:
+  - checkout: self
+  - checkout: templates
+  - template: aml-cli-v2/install-az-cli.yml@templates
+  - template: aml-cli-v2/install-aml-cli.yml@templates
+  - template: aml-cli-v2/promote-model.yml@templates
+    parameters:
+      sourceConnection: house
+      sourceResourceGroup: $(group_name)
+      sourceWorkspace: $(place_name)
+      connection: house
+      registry: mlr-house
+      model: doubles
+      version: ${{ parameters.version }}
+      sha256: ${{ parameters.sha256 }}
+      scripts: SCRIPTS
+  - template: aml-cli-v2/safe-rollout.yml@templates
+    parameters:
+      connection: house
+      resourceGroup: $(group_name)
+      workspace: $(place_name)
+      endpoint: doubles
+      file: house/ml/deployment.yml
+      model: azureml://registries/mlr-house/models/doubles/versions/${{ parameters.version }}
+      environment: azureml:plain@latest
+      instanceType: Standard_DS2_v2
+      canaryAnswers: '50'
+      scripts: SCRIPTS
+  - template: aml-cli-v2/tag-champion.yml@templates
+    parameters: {connection: house, resourceGroup: $(group_name), workspace: $(place_name), registry: mlr-house, model: doubles, version: '${{ parameters.version }}', endpoint: doubles}
+  - ${{ if parameters.back }}:
+    - template: aml-cli-v2/rollback.yml@templates
+      parameters: {connection: house, resourceGroup: $(group_name), workspace: $(place_name), endpoint: doubles, registry: mlr-house, request: house/ml/model/input_example.json}
+""".replace("SCRIPTS", SCRIPTS)
 FILES = {
     "deliver.yml": PIPELINE,
+    "release.yml": RELEASE,
     "ml/rows.csv": "value\n1\n2\n3\n",
     "ml/rows.yml": "name: rows\ntype: uri_file\npath: rows.csv\n",
     "ml/environment.yml": "name: plain\nimage: mcr.microsoft.com/azureml/minimal-ubuntu22.04-py39-cpu-inference:latest\n",
@@ -90,6 +138,7 @@ jobs:
     environment: azureml:plain:1
     command: python -c "print(len(open('${{inputs.rows}}').read().split()) - 1)" > ${{outputs.counted}}/count.txt
 """,
+    "ml/registry.yml": "name: mlr-house\nlocation: westeurope\nreplication_locations: [{location: westeurope}]\n",
     "ml/endpoint.yml": "name: doubles\nauth_mode: key\n",
     "ml/deployment.yml": """\
 name: first
@@ -147,5 +196,77 @@ def test_the_templates_serve_another_repository(tmp_path):
         assert "answers: 2 rows, equal to the native model within tolerance" in done.stdout + done.stderr
         shown = call(house, "lockgate.az", "ml", "online-endpoint", "show", "--name", "doubles", *place, "--query", "traffic.first")
         assert shown.stdout.strip() == "100"
+        release_and_go_back(house, place)
     finally:
         call(house, "lockgate", "down")
+
+
+def release_and_go_back(house: Path, place: list[str]) -> None:
+    """Promotion, blue/green release and rollback, of a model that is theirs."""
+
+    def az(*words: str) -> str:
+        done = call(house, "lockgate.az", *words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    # Their endpoint has a deployment of another name: a blue/green release does not share with it.
+    az("ml", "registry", "create", "--file", "ml/registry.yml", "--resource-group", "rg-house")
+    model = house / "ml/model"
+    for version, note in (("2", "two"), ("3", "three")):
+        (model / "note.txt").write_text(note)
+        (model / "manifest.json").unlink(missing_ok=True)
+        files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in model.iterdir()}
+        (model / "manifest.json").write_text(json.dumps({"files": files}))
+        sha256 = hashlib.sha256((model / "manifest.json").read_bytes()).hexdigest()
+        az(
+            "ml",
+            "model",
+            "create",
+            "--name",
+            "doubles",
+            "--version",
+            version,
+            "--path",
+            "ml/model",
+            "--set",
+            f"tags.manifest_sha256={sha256}",
+            *place,
+        )
+        run = [
+            "run",
+            "release.yml",
+            "--plain",
+            "--logs",
+            "--repo",
+            f"templates={ROOT}",
+            "-p",
+            f"version={version}",
+            "-p",
+            f"sha256={sha256}",
+        ]
+        if version == "2":
+            refused = call(house, "lockgate", *run)
+            assert refused.returncode == 1
+            assert (
+                "endpoint doubles has traffic for first (100 %); a blue/green release takes deployments blue and green alone"
+                in refused.stdout + refused.stderr
+            )
+            az("ml", "online-endpoint", "update", "--name", "doubles", "--traffic", "first=0", *place)
+        done = call(house, "lockgate", *run, "-p", f"back={'true' if version == '3' else 'false'}")
+        assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    traffic = json.loads(az("ml", "online-endpoint", "show", "--name", "doubles", *place, "--query", "traffic"))
+    assert {name: share for name, share in traffic.items() if share} == {"blue": 100}
+    champion = az(
+        "ml",
+        "model",
+        "list",
+        "--name",
+        "doubles",
+        "--registry-name",
+        "mlr-house",
+        "--query",
+        "[?tags.champion_now=='yes'].version",
+        "-o",
+        "tsv",
+    )
+    assert champion.split() == ["2"]
