@@ -414,6 +414,25 @@ def test_two_releases_at_once_never_race_for_one_colour(team):
     assert team.traffic() == {"blue": "100 %", "green": "0 %"}
 
 
+def test_an_update_that_was_cut_off_and_happened_all_the_same_is_put_back(team, tmp_path, monkeypatch):
+    """az loses the connection while the canary gets its share: nobody says so, and the share is there."""
+    az = tmp_path / "az"
+    az.write_text(
+        f'#!/bin/bash\n{sys.executable} -m lockgate.az "$@"\ncode=$?\ncase "$*" in *"--traffic "*"=90 "*) exit 1 ;; esac\nexit "$code"\n'
+    )
+    az.chmod(0o755)
+    monkeypatch.setenv("LOCKGATE_AZ", str(tmp_path))
+    live = team.live()
+    with team.caller() as answers:
+        done = release(team)
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert f"failed while giving the canary 10 %; traffic goes back to {live}" in said
+    assert sorted(team.traffic().values()) == ["0 %", "100 %"]
+    assert team.live() == live
+    assert set(answers) == {200}
+
+
 def in_its_canary(team):
     """A release that has just given its canary a share of the traffic."""
     upstream = f"upstream={team.newest('prod-register-in-production')}"
