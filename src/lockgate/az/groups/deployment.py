@@ -302,7 +302,7 @@ COMMANDS: Final = {
     "deployment sub create": Handler(
         _create, "let be what a Bicep file of the subscription declares", ("location", *_FILE[:3], "what_if", "confirm_with_what_if"), _MORE,
     ),
-    "deployment sub validate": Handler(_validate, "evaluate a Bicep file", ("location", *_FILE), _QUIET),
+    "deployment sub validate": Handler(_validate, "evaluate a Bicep file", ("location", *_FILE[:3]), _QUIET),
     "deployment sub what-if": Handler(_what_if, "what a Bicep file would change", ("location", *_FILE[:3], "no_pretty_print"), _QUIET),
     "deployment sub show": Handler(lambda c: Arm(c.root).deployment("", c.text("name")), "a deployment"),
     "resource list": Handler(_resource_list, "what deployments have made", ("resource_group", "resource_type", "name", "tag")),
