@@ -8,7 +8,8 @@ find_python() {
     python3.13 "$HOME"/.pyenv/versions/3.13*/bin/python3 python3.11 python3; do
     [ -n "$candidate" ] || continue
     if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2])' >/dev/null 2>&1; then
-      "$candidate" -c 'import sys; print(sys.executable)'
+      # Not the environment it may stand in, such as a run's: that one may have no pip, and goes with the run.
+      "$candidate" -c 'import sys; print(getattr(sys, "_base_executable", None) or sys.executable)'
       return 0
     fi
   done
