@@ -2,8 +2,8 @@
 
 Run by a Python that has the packages of `PACKAGES` and nothing else; `tools/lock.sh` does not make one:
 
-    uv venv /tmp/facts && uv pip install --python /tmp/facts/bin/python $(python tools/write_bicep_facts.py --packages)
-    /tmp/facts/bin/python tools/write_bicep_facts.py
+    uv venv .tools/facts && uv pip install --python .tools/facts/bin/python $(python tools/write_bicep_facts.py --packages)
+    .tools/facts/bin/python tools/write_bicep_facts.py
 """
 
 from __future__ import annotations

@@ -291,7 +291,7 @@ allow() {
   fi
   devops get "$PROJECT_PATH/_apis/pipelines/pipelinepermissions/$kind/$id?api-version=7.1-preview.1" >"$WORK/permissions.json"
   for name in "$@"; do
-    number=$(sed -n "s/^$name //p" "$WORK/pipeline-ids" 2>/dev/null || true)
+    number=$(sed -n "s/^$name //p" "$WORK/pipeline-ids")
     [ -n "$number" ] || continue
     if [ -z "$(pick "$WORK/permissions.json" 'next((one["id"] for one in it.get("pipelines") or [] if str(one["id"]) == words[0] and one["authorized"]), None)' "$number")" ]; then
       ids="$ids${ids:+, }{\"id\": $number, \"authorized\": true}"
