@@ -224,6 +224,33 @@ def test_the_infrastructure_pipeline_runs_here(cloud, environment):
     assert again.returncode == 0
     assert "to create" not in again.stdout + again.stderr
     assert "to modify" not in again.stdout + again.stderr
+    # Alerts come with the endpoint that they watch; a budget keeps the month that it began with.
+    if environment == "prod":
+        path = where / "infrastructure/env-variables/config-infra-prod.yml"
+        path.write_text(path.read_text().replace("{name: alert_emails, value: ''}", "{name: alert_emails, value: 'a@example.org'}"))
+        kind = (
+            "lockgate.az",
+            "resource",
+            "list",
+            "--resource-group",
+            group,
+            "--query",
+            "length([?type=='Microsoft.Insights/metricAlerts'])",
+            "--resource-type",
+        )
+        assert run("lockgate", "run", *words).returncode == 0
+        assert run(*kind, "Microsoft.Insights/metricAlerts").stdout.strip() == "0"
+        budget = f"/subscriptions/00000000-0000-0000-0000-00000000de5c/resourceGroups/{group}/providers/Microsoft.Consumption/budgets/budget-lockgate-prod"
+        shown = run(
+            "lockgate.az", "resource", "show", "--ids", budget, "--query", "properties.timePeriod.startDate", "-o", "tsv"
+        ).stdout.strip()
+        place = ("--resource-group", group, "--workspace-name", "mlw-lockgate-prod")
+        assert run("lockgate.az", "ml", "online-endpoint", "create", "--name", "flight-delay-prod", *place).returncode == 0
+        watched = run("lockgate", "run", *words)
+        run("lockgate", "down")
+        assert watched.returncode == 0, watched.stdout[-2000:] + watched.stderr
+        assert f"budgetStart: {shown}" in watched.stdout + watched.stderr
+        assert run(*kind, "Microsoft.Insights/metricAlerts").stdout.strip() == "2"
     # Somebody else's name is found before anything is deployed.
     if environment == "dev":
         text = (where / "infrastructure/main.bicep").read_text().replace("st${namespace}${environmentName}${postfix}", "stlockgatedev2")

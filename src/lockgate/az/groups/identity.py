@@ -82,12 +82,17 @@ def _apps(context: Context) -> list[dict[str, Any]]:
     ]
 
 
-def _app(context: Context) -> dict[str, Any]:
+def _object(context: Context, kind: str) -> dict[str, Any]:
+    """An application or service principal by --id: its appId or its object id."""
     wanted = context.text("id")
-    for one in Directory(context.root).all("app"):
+    for one in Directory(context.root).all(kind):
         if wanted.lower() in (one["appId"], one["id"]):
             return one
     raise MissingError(f"Resource '{wanted}' does not exist or one of its queried reference-property objects are not present.")
+
+
+def _app(context: Context) -> dict[str, Any]:
+    return _object(context, "app")
 
 
 def _credentials(context: Context) -> list[dict[str, Any]]:
@@ -138,14 +143,6 @@ def _sps(context: Context) -> list[dict[str, Any]]:
         for one in Directory(context.root).all("sp")
         if one["displayName"].startswith(wanted) and context.text("spn") in ("", one["appId"])
     ]
-
-
-def _sp_show(context: Context) -> Any:
-    wanted = context.text("id")
-    for one in Directory(context.root).all("sp"):
-        if wanted.lower() in (one["appId"], one["id"]):
-            return one
-    raise MissingError(f"Resource '{wanted}' does not exist or one of its queried reference-property objects are not present.")
 
 
 def _sp_for_rbac(context: Context) -> Any:
@@ -440,7 +437,7 @@ COMMANDS: Final = {
     "ad app federated-credential update": Handler(_credential_update, "change whose tokens an application trusts"),
     "ad sp create": Handler(_sp_create, "an application's service principal"),
     "ad sp list": Handler(_sps, "service principals", ("display_name", "spn"), (("all", "all are listed"), ("show_mine", "all are yours"))),
-    "ad sp show": Handler(_sp_show, "a service principal"),
+    "ad sp show": Handler(lambda c: _object(c, "sp"), "a service principal"),
     "ad sp create-for-rbac": Handler(
         _sp_for_rbac, "a service principal whose password opens nothing", ("name", "role", "scopes"), (("years", "nothing expires here"),),
     ),
