@@ -16,35 +16,46 @@ from lockgate.workspace.errors import MissingError
 
 if TYPE_CHECKING:
     from lockgate.bicep.evaluator import Outcome, Resource
+    from lockgate.bicep.reader import Template
 
 _ML: Final = "microsoft.machinelearningservices"
 _MOST: Final = 10
 """Lines of a change that what-if shows of one property."""
 
 
-def _parameters(context: Context) -> dict[str, Any]:
-    """The values of --parameters: NAME=VALUE, or the JSON of a parameters file."""
+def _parameters(context: Context, template: Template) -> dict[str, Any]:
+    """The values of --parameters: NAME=VALUE, or the JSON of a parameters file.
+
+    As azure-cli does it: what reads as JSON is JSON, and only where the parameter is text it stays text.
+    """
     found: dict[str, Any] = {}
     for word in context.words("parameters"):
         if word.lstrip().startswith("{"):
-            try:
-                given = json.loads(word)
-            except ValueError as error:
-                raise ArgumentError(f"--parameters: the JSON can't be read: {error}") from None
-            values = given.get("parameters", given)
-            if not isinstance(values, dict):
-                raise ArgumentError(f"--parameters: found {values!r}; allowed: an object of parameters")
-            found |= {name: value["value"] if isinstance(value, dict) and "value" in value else value for name, value in values.items()}
+            found |= _of_file(word)
             continue
         name, sign, value = word.partition("=")
         if not sign:
             raise ArgumentError(f"--parameters: found '{word}'; allowed: NAME=VALUE, or @FILE with JSON")
-        try:
-            # As azure-cli does: what reads as JSON is JSON, and only where the parameter is text it stays text.
-            found[name] = json.loads(value)
-        except ValueError:
-            found[name] = value
+        declared = template.parameters.get(name)
+        found[name] = value
+        if declared is None or declared.type.rstrip("?") != "string":
+            try:
+                found[name] = json.loads(value)
+            except ValueError:
+                pass  # It is text, and what reads the parameter says whether that is allowed.
     return found
+
+
+def _of_file(text: str) -> dict[str, Any]:
+    """The values in the JSON of a parameters file."""
+    try:
+        given = json.loads(text)
+    except ValueError as error:
+        raise ArgumentError(f"--parameters: the JSON can't be read: {error}") from None
+    values = given.get("parameters", given)
+    if not isinstance(values, dict):
+        raise ArgumentError(f"--parameters: found {values!r}; allowed: an object of parameters")
+    return {name: value["value"] if isinstance(value, dict) and "value" in value else value for name, value in values.items()}
 
 
 def _evaluate(context: Context, group: str = "") -> tuple[Outcome, str]:
@@ -67,13 +78,7 @@ def _evaluate(context: Context, group: str = "") -> tuple[Outcome, str]:
     if template.scope != scope:
         wanted = "az deployment group" if template.scope == "resourceGroup" else "az deployment sub"
         raise AzError(f"(InvalidTemplate) {file}: targetScope is '{template.scope}'; deploy it with {wanted}")
-    arguments = _parameters(context)
-    for parameter, value in arguments.items():
-        declared = template.parameters.get(parameter)
-        if declared is not None and declared.type.rstrip("?") == "string" and not isinstance(value, str) and value is not None:
-            arguments[parameter] = next(
-                word.partition("=")[2] for word in context.words("parameters") if word.startswith(f"{parameter}=")
-            ) if any(word.startswith(f"{parameter}=") for word in context.words("parameters")) else value  # fmt: skip
+    arguments = _parameters(context, template)
     there = context.cloud.group(group) if group else None
     surroundings = Surroundings(
         SUBSCRIPTION,
