@@ -12,6 +12,8 @@ from sklearn.datasets import load_breast_cancer, load_iris
 from data_science.support import done, prep_arguments, step, write_csv
 from tabular.scoring import Scorer
 
+pytestmark = pytest.mark.long
+
 ASKED = 1.0  # an accuracy that no model has to reach: the package is made either way
 
 

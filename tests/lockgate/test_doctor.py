@@ -96,6 +96,7 @@ def test_a_variables_file_that_is_wrong_is_said_with_its_place(house):
     assert "config-infra-dev.yml:2:1: lacks the variable workspace" in found["files", "variables"]["found"]
 
 
+@pytest.mark.long
 def test_the_way_from_nothing_to_all_right(house):
     """Each finding's command mends it, until only what the desk can't answer is left."""
     house.az(DESK)
@@ -134,6 +135,7 @@ def test_the_way_from_nothing_to_all_right(house):
     assert "0 missing" in done.stdout
 
 
+@pytest.mark.long
 def test_a_right_at_the_subscription_is_too_much(house):
     house.az(DESK)
     path = house.folder / "infrastructure/env-variables/config-infra-dev.yml"
@@ -157,6 +159,7 @@ def test_a_right_at_the_subscription_is_too_much(house):
 SKU = {"name": "Standard_DS3_v2", "family": "standardDSv2Family", "capabilities": [{"name": "vCPUs", "value": "4"}], "restrictions": []}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 @pytest.mark.parametrize(
     ("sku", "limit", "state", "said"),
@@ -195,6 +198,7 @@ def test_quota_and_region(house, environment, sku, limit, state, said):
     assert (found["state"], said in found["found"]) == (state, True), found
 
 
+@pytest.mark.long
 def test_azure_devops_is_looked_at_where_it_is_named(house):
     house.az(DESK)
     words = ("--environment", "dev", "--organization", "https://dev.azure.com/contoso", "--project", "my flights")
