@@ -157,11 +157,38 @@ class _Infrastructure:
         if commit_of(root).branch != "refs/heads/main":
             self._missing = [place for place in self._missing if place.name == "dev"]
         self._beside: dict[str, subprocess.Popen[bytes]] = {}
+        self._tracking: subprocess.Popen[bytes] | None = None
         missing = {place.name for place in self._missing}
         _STANDS.update({f"{INFRASTRUCTURE_NAME} {place.name}": "✔" for place in delivery.places(root) if place.name not in missing})
 
     def __enter__(self) -> Self:
-        # Where somebody is asked, one after the other asks.
+        # What goes wrong here is said by the job that needs it.
+        self._tracking = subprocess.Popen(
+            [sys.executable, "-m", "lockgate.execution.tracking", str(self._root)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        begun = [*self._beside.values(), *([self._tracking] if self._tracking else [])]
+        for process in begun:
+            if process.poll() is None:
+                process.terminate()
+        for process in begun:
+            process.wait()
+
+    def _log(self, name: str) -> Path:
+        return self._root / ".lockgate" / f"infrastructure-{name}.log"
+
+    def dev(self) -> int:
+        """Make dev's, and begin with the others'; the exit code."""
+        code = next((self._make(place) for place in self._missing if place.name == "dev"), 0)
+        if not code:
+            self._begin_others()
+        return code
+
+    def _begin_others(self) -> None:
+        # Not before dev's is made: runs of one pipeline wait for each other's stages. Where somebody is asked, one after the other asks.
         for place in () if self._args.ask else self._missing:
             if place.name != "dev":
                 with self._log(place.name).open("wb") as log:
@@ -170,21 +197,6 @@ class _Infrastructure:
                         [*command, "-p", f"environment={place.name}"], cwd=self._root, stdin=subprocess.DEVNULL, stdout=log, stderr=log
                     )
                     _STANDS[f"{INFRASTRUCTURE_NAME} {place.name}"] = "▶"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for process in self._beside.values():
-            if process.poll() is None:
-                process.terminate()
-        for process in self._beside.values():
-            process.wait()
-
-    def _log(self, name: str) -> Path:
-        return self._root / ".lockgate" / f"infrastructure-{name}.log"
-
-    def dev(self) -> int:
-        """Make dev's; the exit code."""
-        return next((self._make(place) for place in self._missing if place.name == "dev"), 0)
 
     def others(self) -> int:
         """Make the others', or wait for them; the exit code."""

@@ -604,7 +604,7 @@ class Runner:
         if self._mlflow is None:
             from lockgate.execution.tracking import MlflowStore
 
-            self._mlflow = MlflowStore(self._store)
+            self._mlflow = MlflowStore(self._store.mlflow_folder)
         own = {**self._job.tags, "lockgate.job": self._name, "lockgate.file": str(self._job.path)}
         if self._job.kind != "pipeline":
             run: str = self._mlflow.begin_run(self._job.experiment, self._job.display_name, None, own)

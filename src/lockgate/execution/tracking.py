@@ -12,13 +12,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-from lockgate.workspace.store import Store
+from lockgate.state import STATE_FOLDER
 
 
 class MlflowStore:
-    """The store of a desk."""
+    """The store of a desk; what is missing of its tables is made.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        folder: where its database and its artifacts are.
+    """
+
+    def __init__(self, folder: Path) -> None:
         for name in ("pandas", "polars", "pyarrow"):
             # MLflow imports them, where present, for data sets that the desk does not use: half of its start-up time.
             sys.modules.setdefault(name, None)  # type: ignore[arg-type]
@@ -26,13 +30,13 @@ class MlflowStore:
         os.environ["MLFLOW_LOGGING_LEVEL"] = "WARNING"
         from mlflow.tracking import MlflowClient
 
-        database = store.state / "mlflow" / "mlflow.db"
-        database.parent.mkdir(parents=True, exist_ok=True)
-        self._artifacts = store.mlflow_artifacts
+        folder.mkdir(parents=True, exist_ok=True)
+        self._artifacts = folder / "artifacts"
+        uri = f"sqlite:///{folder / 'mlflow.db'}"
         # Two that make the tables at once get into each other's way.
-        with (database.parent / ".lock").open("a") as stream:
+        with (folder / ".lock").open("a") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
-            self._client: Any = MlflowClient(store.mlflow_uri, store.mlflow_uri)
+            self._client: Any = MlflowClient(uri, uri)
 
     def begin_run(self, experiment: str, name: str, parent: str | None, tags: dict[str, str]) -> str:
         """Make a run.
@@ -69,3 +73,7 @@ class MlflowStore:
                 }
             )
         return found
+
+
+if __name__ == "__main__":  # The tables take a second: `lockgate up` makes them beside other work.
+    MlflowStore(Path(sys.argv[1]) / STATE_FOLDER / "mlflow")

@@ -111,14 +111,19 @@ class Store:
             connection.close()
 
     @property
+    def mlflow_folder(self) -> Path:
+        """The folder of MLflow's store."""
+        return self.state / "mlflow"
+
+    @property
     def mlflow_uri(self) -> str:
         """The tracking URI of MLflow's store."""
-        return f"sqlite:///{self.state / 'mlflow' / 'mlflow.db'}"
+        return f"sqlite:///{self.mlflow_folder / 'mlflow.db'}"
 
     @property
     def mlflow_artifacts(self) -> Path:
         """The folder of MLflow's artifacts."""
-        return self.state / "mlflow" / "artifacts"
+        return self.mlflow_folder / "artifacts"
 
     def job_folder(self, job: str) -> Path:
         """A job's folder."""
