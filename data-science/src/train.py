@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -30,6 +31,7 @@ def parse_args() -> argparse.Namespace:
     node.add_argument("--families", help="model families, with commas between")
     node.add_argument("--without", help="model families that are not tried, with commas between")
     node.add_argument("--trials", type=int, help="no more than these")
+    node.add_argument("--budget-trials", type=int, help="exactly these, whatever the time: the result is the same each time")
     node.add_argument("--trial-seconds", type=float, help="the longest a trial may take")
     node.add_argument("--exit-score", type=float, help="the search ends when the metric is this good")
     node.add_argument("--patience", type=int, help="the search ends after so many trials without a better model")
@@ -49,6 +51,7 @@ def check_numbers(args: argparse.Namespace) -> None:
         ("seconds", 1, 86_400),
         ("trial_seconds", 1, 86_400),
         ("trials", 1, 100_000),
+        ("budget_trials", 1, 10_000),
         ("patience", 1, 100_000),
         ("threads", 1, 1024),
     ):
@@ -75,7 +78,10 @@ def search_options(args: argparse.Namespace, search: Search, contract: Contract)
     if args.metric is not None and args.metric not in metrics:
         raise UserError(f"--metric: found {args.metric!r}; allowed for a {contract.task}: {', '.join(metrics)}")
     families = _families(args, search)
-    given = {name: getattr(args, name) for name in ("metric", "seconds", "trials", "trial_seconds", "exit_score", "patience", "threads")}
+    given = {
+        name: getattr(args, name)
+        for name in ("metric", "seconds", "trials", "budget_trials", "trial_seconds", "exit_score", "patience", "threads")
+    }
     return dataclasses.replace(search, families=families, **{name: value for name, value in given.items() if value is not None})
 
 
@@ -96,6 +102,7 @@ def _families(args: argparse.Namespace, search: Search) -> tuple[Family, ...]:
 
 def main() -> None:
     """Run the step."""
+    begun = time.monotonic()
     args = parse_args()
     from tabular.project import load_project
     from tabular.tables import load_contract
@@ -112,7 +119,7 @@ def main() -> None:
         return
     from tabular.training import train_automl
 
-    train_automl(project, options, contract, args.train, args.validation, args.model)
+    train_automl(project, options, contract, args.train, args.validation, args.model, begun)
 
 
 if __name__ == "__main__":

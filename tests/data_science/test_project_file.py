@@ -154,7 +154,11 @@ def test_a_mistake_in_the_columns_is_placed_and_explained(tmp_path: Path, old: s
         ),
         ("search: {metric: accuracy}", "14:10: search.metric", ["'accuracy'", "rmse, mae, mse, r2"]),
         ("search: {seconds: 0}", "14:10: search.seconds", ["found 0", "at least 1"]),
-        ("search: {families: [forest]}", "14:10: search.families", ["'forest'", "lightgbm, catboost, xgboost, extra_trees"]),
+        (
+            "search: {families: [forest]}",
+            "14:10: search.families",
+            ["'forest'", "lightgbm, catboost, xgboost, extra_trees, neural, linear"],
+        ),
         ("search: {families: []}", "14:10: search.families", ["an empty list", "at least one"]),
         ("gates: {thresholds: {rsme: {max: 2}}}", "14:22: gates.thresholds.rsme", ["'rsme'", "rmse"]),
         ("gates: {thresholds: {rmse: {}}}", "14:22: gates.thresholds.rmse", ["no bound", "min, max or both"]),

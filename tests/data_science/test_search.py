@@ -12,12 +12,18 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 from data_science.support import prep_arguments, step, write_csv
-from tabular.families import Table, TrainingData
+from tabular import ensemble, families
+from tabular.errors import DataError
+from tabular.families import Budget, Table, TrainingData
 from tabular.metrics import METRICS, as_error
+from tabular.onnx_session import open_session, run_session
+from tabular.portfolio import portfolio
 from tabular.project import Search
 from tabular.search import baseline, leaderboard_table, search
 
-ALL = ("lightgbm", "catboost", "xgboost", "extra_trees")
+QUICK = ("lightgbm", "extra_trees", "neural", "linear")
+"""Without a time limit the others take long on tables as small as these."""
+ALL = ("lightgbm", "catboost", "xgboost", "extra_trees", "neural", "linear")
 
 
 def training(load: Any = load_diabetes, metric: str = "rmse") -> TrainingData:
@@ -33,31 +39,165 @@ def training(load: Any = load_diabetes, metric: str = "rmse") -> TrainingData:
 @pytest.mark.parametrize(("load", "metric"), [(load_diabetes, "rmse"), (load_breast_cancer, "roc_auc"), (load_wine, "log_loss")])
 def test_the_search_keeps_its_budget_and_ranks_what_it_tried(load: Any, metric: str) -> None:
     data = training(load, metric)
-    found = search(data, Search(metric=metric, seconds=3, families=ALL))
-    assert found.seconds <= 3 + 1.5
-    board = found.leaderboard
-    assert {trial.family for trial in board} == set(ALL)
-    errors = [as_error(metric, trial.score) for trial in board]
+    found = search(data, Search(metric=metric, seconds=5, families=ALL))
+    assert found.seconds <= 5 + 1.5
+    endings, members = found.leaderboard[:2], found.leaderboard[2:]
+    assert endings[0] == found.best
+    assert {line.family for line in endings} == {"ensemble (accurate)", "ensemble (fast)"}
+    assert all(line.row_ms and line.megabytes for line in endings)
+    assert {"lightgbm", "catboost"} <= {trial.family.split()[0] for trial in members}
+    errors = [as_error(metric, trial.score) for trial in members]
     assert errors == sorted(errors)
-    assert board[0] == found.best
-    assert sorted(trial.number for trial in board) == list(range(1, len(board) + 1))
-    score = METRICS[metric](data.validation.target, found.model.predict(data.validation.features))
-    assert score == pytest.approx(found.best.score)
-    assert as_error(metric, score) < as_error(metric, baseline(data.task, data, metric))
+    assert sorted(trial.number for trial in members) == list(range(1, len(members) + 1))
+    assert sum(trial.weight for trial in members) == pytest.approx(1, abs=0.01)
+    # Selection can always take the best member alone.
+    accurate = next(line for line in endings if line.family == "ensemble (accurate)")
+    assert as_error(metric, accurate.score) <= errors[0] * (1 + 1e-6)
+    assert as_error(metric, accurate.score) < as_error(metric, baseline(data.task, data, metric))
 
 
-def test_the_settings_tried_depend_on_the_seed_alone() -> None:
-    data = training()
+@pytest.mark.parametrize(("load", "metric"), [(load_diabetes, "rmse"), (load_breast_cancer, "log_loss"), (load_diabetes, "mae")])
+def test_with_a_budget_of_trials_the_result_is_the_same_each_time(load: Any, metric: str) -> None:
+    data = training(load, metric)
 
-    def tried(seed: int) -> list[tuple[str, dict[str, Any]]]:
-        found = search(data, Search(seconds=2, families=("extra_trees", "lightgbm"), seed=seed))
-        return [(t.family, t.settings) for t in sorted(found.leaderboard, key=lambda t: t.number)]
+    def tried(seed: int) -> Any:
+        # One second would never do: the seconds do not count.
+        return search(data, Search(metric=metric, seconds=1, families=QUICK, seed=seed, budget_trials=6))
 
     first, again, other = tried(1), tried(1), tried(2)
-    assert first[:2] == again[:2] == other[:2]  # the defaults come first
-    assert first[2] == again[2]
-    assert min(len(first), len(other)) > 2
-    assert first[2] != other[2]
+
+    def what(found: Any) -> list[Any]:
+        return [(t.number, t.family, t.score, t.trees, t.weight, t.settings) for t in found.leaderboard]
+
+    assert what(first) == what(again)
+    assert first.endings["accurate"].onnx == again.endings["accurate"].onnx
+    assert first.endings["fast"].onnx == again.endings["fast"].onnx
+    assert what(first) != what(other)
+    assert max(t.number for t in first.leaderboard) == 6
+
+
+def long_tailed() -> TrainingData:
+    random = np.random.default_rng(3)
+    x = random.normal(size=(900, 6)).astype(np.float32)
+    x[random.random(x.shape) < 0.05] = np.nan
+    y = np.exp(1.5 * np.nan_to_num(x[:, 0]) + np.nan_to_num(x[:, 1]) ** 2 / 2 + random.normal(size=900) * 0.3)
+    return TrainingData("regression", 0, "rmse", Table(x[:700], y[:700]), Table(x[700:], y[700:]))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [training(), training(load_breast_cancer, "log_loss"), training(load_wine, "log_loss"), long_tailed()],
+    ids=["number", "two", "three", "log"],
+)
+def test_the_graph_of_either_ending_is_the_native_ensemble_on_every_row_and_so_is_what_was_saved(
+    tmp_path: Path, data: TrainingData
+) -> None:
+    found = search(data, Search(metric=data.metric, families=QUICK, budget_trials=5))
+    rows = np.vstack([data.train.features, data.validation.features, np.full((1, data.train.features.shape[1]), np.nan, dtype=np.float32)])
+    scale = 1.0 if data.classes else data.train.target.std()
+    for name, built in found.endings.items():
+        path = tmp_path / f"{name}.onnx"
+        path.write_bytes(built.onnx)
+        native = built.ensemble.predict(rows)
+        served = run_session(open_session(path), rows).reshape(native.shape)
+        assert np.abs(served - native).max() / scale < 1e-4
+        ensemble.save(built.ensemble, tmp_path / name)
+        np.testing.assert_array_equal(ensemble.load(tmp_path / name).predict(rows), native)
+        if data.classes:
+            np.testing.assert_allclose(served.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(("data", "log"), [(training(), False), (long_tailed(), True)])
+def test_a_long_tailed_target_is_tried_on_a_log_scale_too(data: TrainingData, log: bool) -> None:
+    found = search(data, Search(families=("lightgbm",), budget_trials=2))
+    assert ("lightgbm (log)" in {t.family for t in found.leaderboard}) is log
+
+
+def test_every_member_family_in_one_graph_is_the_native_ensemble(tmp_path: Path) -> None:
+    """Whatever selection takes on a table: here all families have a weight."""
+    for data in (training(), training(load_wine, "log_loss"), training(load_breast_cancer, "log_loss"), long_tailed()):
+        members = []
+        for number, configuration in enumerate(portfolio(ALL, log=True)):
+            link: Any = configuration.link if data.task == "regression" else "identity"
+            target = np.log1p(data.train.target) if link == "log" else data.train.target
+            shift, scale = (float(target.mean()), float(target.std())) if data.task == "regression" else (0.0, 1.0)
+            rows = dataclasses.replace(data, train=Table(data.train.features, (target - shift) / scale))
+            models = [
+                families.module(configuration.family).fit(rows, dict(configuration.settings), Budget(None, seed=s, trees=9)) for s in (0, 1)
+            ]
+            members.append(ensemble.Member(configuration.family, {}, models, link, shift, scale, (number + 1) / 10))
+        total = sum(m.weight for m in members)
+        for member in members:
+            member.weight /= total
+        together = ensemble.Ensemble(members, data.classes, 1.2 if data.classes else 1.0)
+        path = tmp_path / "model.onnx"
+        path.write_bytes(together.to_onnx(data.train.features.shape[1]).SerializeToString())
+        features = data.validation.features
+        native = together.predict(features)
+        scale = 1.0 if data.classes else data.train.target.std()
+        assert np.abs(run_session(open_session(path), features).reshape(native.shape) - native).max() / scale < 1e-4
+
+
+def test_greedy_selection_finds_the_mixture_that_is_better_than_any_member() -> None:
+    random = np.random.default_rng(0)
+    truth = random.normal(size=2000)
+    noise = random.normal(size=(3, 2000))
+    predictions = [truth + noise[0], truth + noise[1], truth + 3 * noise[2]]
+    weights = ensemble.greedy(predictions, truth, "rmse")
+    assert weights.sum() == pytest.approx(1)
+    assert weights[:2] == pytest.approx([0.47, 0.47], abs=0.06)
+    assert METRICS["rmse"](truth, ensemble.blend(predictions, weights)) < 0.8
+    # A metric whose best is large, and one that the sums of many rounds may not leave.
+    chances = [np.column_stack([1 - p, p]) for p in (0.5 + 0.4 * np.sign(truth) * (random.random((2, 2000)) > 0.3))]
+    auc = ensemble.greedy(chances, (truth > 0).astype(float), "roc_auc")
+    assert METRICS["roc_auc"](truth > 0, ensemble.blend(chances, auc)) >= max(METRICS["roc_auc"](truth > 0, c) for c in chances)
+
+
+def test_probabilities_are_tempered_only_where_it_helps_on_other_rows() -> None:
+    random = np.random.default_rng(0)
+    honest = random.uniform(0.02, 0.98, 4000)
+    actual = (random.random(4000) < honest).astype(float)
+    right = np.column_stack([1 - honest, honest])
+    assert ensemble.fit_temperature(right, actual) == 1.0
+    too_sure = ensemble.tempered(right, 0.5)
+    assert ensemble.fit_temperature(too_sure, actual) > 1.4
+    assert ensemble.fit_temperature(ensemble.tempered(right, 1.8), actual) < 0.75
+
+
+def test_the_ending_is_chosen_by_what_a_row_may_cost_or_by_name() -> None:
+    data = training()
+    options = Search(families=("lightgbm", "extra_trees"), budget_trials=2)
+    assert search(data, options).ending == "accurate"
+    assert search(data, options, row_ms=5.0).ending == "accurate"
+    found = search(data, options, row_ms=1e-6)
+    assert found.ending == "fast"
+    assert found.model is found.endings["fast"].ensemble
+    assert found.leaderboard[0].family == "ensemble (fast)"
+    assert search(data, dataclasses.replace(options, ending="fast"), row_ms=5.0).ending == "fast"
+    assert search(data, dataclasses.replace(options, ending="accurate"), row_ms=1e-6).ending == "accurate"
+    for member in found.endings["fast"].ensemble.members:
+        assert len(member.models) == 1
+
+
+def test_later_rows_are_judged_alone_if_the_table_is_split_by_time() -> None:
+    data = training()
+    found = search(data, Search(families=("lightgbm",), budget_trials=1), holdout=True)
+    member = found.endings["accurate"].ensemble.members[-1]
+    assert len(member.models) == 1
+    score = METRICS["rmse"](data.validation.target, member.predict(data.validation.features))
+    assert found.leaderboard[-1].score == pytest.approx(score)
+
+
+def test_balanced_classes_make_a_rare_one_likelier() -> None:
+    x, y = load_breast_cancer(return_X_y=True)
+    keep = np.concatenate([np.flatnonzero(y == 0), np.flatnonzero(y == 1)[:30]])
+    keep = np.random.default_rng(0).permutation(keep)
+    x, y = x[keep][:, :4].astype(np.float32), y[keep].astype(np.float64)
+    half = len(y) // 2
+    data = TrainingData("classification", 2, "f1", Table(x[:half], y[:half]), Table(x[half:], y[half:]))
+    options = Search(metric="f1", families=("lightgbm",), budget_trials=1)
+    plain, balanced = (search(data, dataclasses.replace(options, class_weight=w)) for w in ("none", "balanced"))
+    assert balanced.model.predict(x)[:, 1].mean() > 1.2 * plain.model.predict(x)[:, 1].mean()
 
 
 def test_a_family_that_fails_is_on_the_leaderboard_with_its_reason_and_the_search_goes_on() -> None:
@@ -65,13 +205,12 @@ def test_a_family_that_fails_is_on_the_leaderboard_with_its_reason_and_the_searc
     features = data.train.features.copy()
     features[3, 2] = np.inf  # scikit-learn refuses infinity, LightGBM takes it
     strange = dataclasses.replace(data, train=Table(features, data.train.target))
-    found = search(strange, Search(seconds=2, families=("extra_trees", "lightgbm")))
+    found = search(strange, Search(families=("extra_trees", "lightgbm"), budget_trials=3))
     failed = [t for t in found.leaderboard if t.family == "extra_trees"]
-    assert len(failed) == 1  # it is not tried again while another family works
+    assert len(failed) == 1
     assert math.isnan(failed[0].score)
     assert "infinity" in str(failed[0].failure)
     assert found.leaderboard[-1] == failed[0]
-    assert found.best.family == "lightgbm"
     table = leaderboard_table(found.leaderboard, "rmse", "min")
     assert "lower is better" in table
     assert "failed: ValueError" in table.splitlines()[-1]
@@ -87,8 +226,9 @@ def test_if_every_family_fails_their_reasons_are_told() -> None:
 
 def test_progress_is_told_before_each_trial_with_the_best_so_far() -> None:
     told: list[tuple[float, str, Any]] = []
-    found = search(training(), Search(seconds=1.5, families=("extra_trees",)), progress=lambda *values: told.append(values))
-    assert len(told) == len(found.leaderboard)
+    found = search(training(), Search(families=("extra_trees",), budget_trials=4), progress=lambda *values: told.append(values))
+    assert [what for _, what, _ in told] == ["extra_trees"] * 4 + ["both endings"]
+    assert len(told) == len(found.leaderboard) - 1
     assert told[0][2] is None
     assert [used for used, _, _ in told] == sorted(used for used, _, _ in told)
     best = [b.score for _, _, b in told[1:]]
@@ -97,8 +237,56 @@ def test_progress_is_told_before_each_trial_with_the_best_so_far() -> None:
 
 def test_a_budget_below_a_trial_still_gives_a_model() -> None:
     found = search(training(), Search(seconds=0.05, families=("extra_trees", "lightgbm")))
-    assert len(found.leaderboard) == 1
+    assert len(found.leaderboard) == 3
     assert found.model.size >= 1
+
+
+def table(rows: int, columns: int = 3, classes: int = 0) -> TrainingData:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(rows, columns)).astype(np.float32)
+    y = x[:, 0] * 2.0 + random.normal(size=rows) if not classes else (np.arange(rows) % classes).astype(np.float64)
+    kind: Any = "classification" if classes else "regression"
+    half = max(1, rows * 2 // 3)
+    return TrainingData(kind, classes, "log_loss" if classes else "rmse", Table(x[:half], y[:half]), Table(x[half:], y[half:]))
+
+
+@pytest.mark.parametrize("rows", [3, 7, 30])
+@pytest.mark.parametrize("classes", [0, 2])
+def test_a_table_of_a_few_rows_gives_a_model(rows: int, classes: int) -> None:
+    found = search(table(rows, classes=classes), Search(metric="log_loss" if classes else "rmse", seconds=4, families=ALL))
+    assert np.isfinite(found.model.predict(np.zeros((2, 3), dtype=np.float32))).all()
+
+
+def test_a_class_of_one_row_is_trained_on_and_never_judged() -> None:
+    data = table(90, classes=3)
+    target = data.train.target.copy()
+    target[target == 2] = 0
+    target[5] = 2
+    rare = dataclasses.replace(
+        data, train=Table(data.train.features, target), validation=Table(data.validation.features, data.validation.target % 2)
+    )
+    found = search(rare, Search(metric="log_loss", families=ALL, seconds=6))
+    assert not [t.failure for t in found.leaderboard if t.failure]
+    assert found.model.predict(rare.validation.features).shape == (30, 3)
+
+
+def test_two_thousand_columns_and_one_that_is_all_missing() -> None:
+    data = table(200, columns=2000)
+    for side in (data.train, data.validation):
+        side.features[:, 7] = np.nan
+    found = search(data, Search(families=ALL, seconds=8))
+    assert found.seconds < 8 + 3
+    assert np.isfinite(found.model.predict(data.validation.features)).all()
+
+
+@pytest.mark.parametrize(
+    ("classes", "words"), [(0, "the target has the value 3 in all 60 rows"), (2, "the target has one class in all 60 rows")]
+)
+def test_a_target_without_two_values_is_refused_in_a_sentence(classes: int, words: str) -> None:
+    data = table(60, classes=classes)
+    sides = [Table(side.features, np.full(len(side.target), 3.0 if not classes else 1.0)) for side in (data.train, data.validation)]
+    with pytest.raises(DataError, match=words):
+        search(dataclasses.replace(data, train=sides[0], validation=sides[1]), Search(families=ALL))
 
 
 PROJECT = """\

@@ -3,6 +3,7 @@
 MLmodel  requirements.txt  python_env.yaml  conda.yaml  code/   an MLflow pyfunc, loadable anywhere
 candidate.json          name, family, trees, settings, leaderboard
 native/                 the trainer's own model
+endings/                of an AutoML search: accurate/model.onnx and fast/model.onnx, one of which is model.onnx
 model.onnx              the same model for ONNX Runtime; absent if it can't be exported (export_error in candidate.json)
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import families
+from . import ensemble, families, graph
 from .contract import Contract
 from .documents import to_json, write_json
 from .errors import DataError
@@ -39,23 +40,33 @@ class Facts:
     settings: dict[str, Any] = field(default_factory=dict)
     leaderboard: list[dict[str, Any]] = field(default_factory=list)
     export_error: str | None = None
+    ending: str = ""
 
     def to_json(self) -> str:
         """JSON, with what is not a number as null."""
         return to_json(asdict(self))
 
 
-def write_candidate(folder: Path, model: families.Model, facts: Facts, contract: Contract) -> None:
+def single(model: families.Model, features: int) -> Any:
+    """The ONNX model of one native model."""
+    classes = 0 if model.transform == "identity" else max(2, model.form().outputs)
+    return graph.build([graph.Part([model.form()])], features, classes)
+
+
+def write_candidate(
+    folder: Path, model: families.Model | ensemble.Ensemble, facts: Facts, contract: Contract, onnx: bytes | None = None
+) -> None:
     """Write a candidate folder. A model that can't be exported is written without its ONNX, and says why."""
-    families.save(model, folder / "native")
+    ensemble.save(model, folder / "native")
     try:
-        trees = model.trees()
-        trees.features = len(facts.features)
-        onnx = trees.to_onnx()
+        if onnx is None:
+            width = len(facts.features)
+            graph_ = model.to_onnx(width) if isinstance(model, ensemble.Ensemble) else single(model, width)
+            onnx = graph_.SerializeToString()
     except Exception as error:  # noqa: BLE001 - whatever a library raises, the outcome is the same: not servable, and the gate says so
         facts.export_error = f"{type(error).__name__}: {error}"
     else:
-        (folder / "model.onnx").write_bytes(onnx.SerializeToString())
+        (folder / "model.onnx").write_bytes(onnx)
     (folder / "candidate.json").write_text(facts.to_json())
     write_json(contract.to_dict(), folder / "contract.json")
     inputs = [{"name": name, "type": "float"} for name in facts.features]
@@ -106,7 +117,7 @@ def read_candidate(folder: Path, name: str, contract: Contract, features: tuple[
     if path.exists():
         data = json.loads(path.read_text())
         facts = Facts(**{**data, "features": tuple(data["features"])})
-        model = families.load(folder / "native")
+        model = ensemble.load(folder / "native")
         return Candidate(folder, facts, model.predict, (folder / "model.onnx").exists())
     if not trust:
         raise DataError(f"{folder}: is another library's model; loading it runs code that is in it, so it has to be allowed: --trust yes")

@@ -13,7 +13,9 @@ from .yaml_lines import Section, load_section, sub_section
 
 Encoding = Literal["auto", "target", "one_hot", "frequency", "ordinal"]
 Scaling = Literal["none", "standard", "robust", "minmax"]
-Family = Literal["lightgbm", "catboost", "xgboost", "extra_trees"]
+Ending = Literal["auto", "accurate", "fast"]
+ClassWeight = Literal["none", "balanced"]
+Family = Literal["lightgbm", "catboost", "xgboost", "extra_trees", "neural", "linear"]
 DatePart = Literal["year", "month", "day", "weekday", "day_of_year", "hour", "minute"]
 
 METRICS: Final = {
@@ -122,6 +124,9 @@ class Search:
         trial_seconds: the longest a trial may take; None: what the budget leaves it.
         exit_score: the search ends when the metric is this good; None: it does not.
         patience: the search ends after so many trials in a row without a better model; None: it does not.
+        budget_trials: so many members instead of the seconds: the result is the same each time; None: the seconds count.
+        ending: "accurate", "fast", or "auto": accurate if one row through it keeps `gates.single_row_ms`.
+        class_weight: "balanced" gives every class the same weight in training.
     """
 
     metric: str = "rmse"
@@ -133,6 +138,9 @@ class Search:
     trial_seconds: float | None = None
     exit_score: float | None = None
     patience: int | None = None
+    budget_trials: int | None = None
+    ending: Ending = "auto"
+    class_weight: ClassWeight = "none"
 
 
 @dataclass(frozen=True)
@@ -463,7 +471,12 @@ def _search(s: Section, contract: Contract) -> Search:
         families=cast("tuple[Family, ...]", families),
         threads=s.whole("threads", 1, low=1, high=256),
         seed=s.whole("seed", 0),
+        budget_trials=s.whole("budget_trials", 0, low=1, high=10_000) or None if "budget_trials" in s else None,
+        ending=cast("Ending", s.choice("ending", get_args(Ending), "auto")),
+        class_weight=cast("ClassWeight", s.choice("class_weight", get_args(ClassWeight), "none")),
     )
+    if search.class_weight != "none" and contract.task == "regression":
+        s.fail("class_weight", "'balanced'", "none, since the task is a regression")
     s.finish()
     return search
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from .candidate import Facts, write_candidate
 from .contract import Contract
+from .ensemble import Ensemble
 from .families import Budget, Model, module
 from .metrics import METRICS
 from .project import Project, Search
@@ -19,22 +20,21 @@ from .tracking import Tracking
 
 
 class Bar:
-    """A progress line: redrawn in a terminal, one line per trial elsewhere."""
+    """A progress line: redrawn in a terminal, one line per trial elsewhere. Without a budget in seconds it has no bar."""
 
-    def __init__(self, seconds: float, metric: str) -> None:
+    def __init__(self, seconds: float | None, metric: str) -> None:
         self._seconds, self._metric = seconds, metric
         self._live = sys.stdout.isatty()
 
-    def __call__(self, used: float, family: str, best: Trial | None) -> None:
+    def __call__(self, used: float, what: str, best: Trial | None) -> None:
         """Show where the search is."""
-        done = min(1.0, used / self._seconds)
-        bar = "█" * round(done * 20) + "░" * (20 - round(done * 20))
-        score = f"best {self._metric} {best.score:.4f} ({best.family})" if best else "no model yet"
-        line = f"{bar} {used:5.1f} / {self._seconds:g} s  {score}  trying {family}"
-        if self._live:
-            sys.stdout.write(f"\r\x1b[2K{line}")
-        else:
-            sys.stdout.write(line + "\n")
+        score = f"best {self._metric} {best.score:.4f}" if best else "no model yet"
+        line = f"{used:5.1f} s  {score}  trying {what}"
+        if self._seconds is not None:
+            done = min(1.0, used / self._seconds)
+            bar = "█" * round(done * 20) + "░" * (20 - round(done * 20))
+            line = f"{bar} {max(0.0, self._seconds - used):5.1f} of {self._seconds:g} s left  {score}  trying {what}"
+        sys.stdout.write(f"\r\x1b[2K{line}" if self._live else line + "\n")
         sys.stdout.flush()
 
     def close(self) -> None:
@@ -43,20 +43,29 @@ class Bar:
             sys.stdout.write("\r\x1b[2K")
 
 
-def train_automl(project: Project, options: Search, contract: Contract, train: Path, validation: Path, output: Path) -> Found:
-    """Search within the budget and write the best model as a candidate."""
-    begun = time.monotonic()
+def train_automl(
+    project: Project, options: Search, contract: Contract, train: Path, validation: Path, output: Path, begun: float | None = None
+) -> Found:
+    """Search within the budget, which counts from `begun`, and write the ending chosen as a candidate; the other one lies beside it."""
+    begun = time.monotonic() if begun is None else begun
     with Tracking(project.name) as tracking:
         data, features = load_training(train, validation, contract, options.metric)
-        bar = Bar(options.seconds, options.metric)
-        found = search(data, options, begun=begun, progress=bar)
+        bar = Bar(options.seconds if options.budget_trials is None else None, options.metric)
+        later = project.split.by == "time"
+        found = search(data, options, begun=begun, progress=bar, row_ms=project.gates.single_row_ms, holdout=later)
         bar.close()
         print(leaderboard_table(found.leaderboard, options.metric, contract.target_unit))
         trials = [asdict(trial) for trial in found.leaderboard]
-        facts = _facts("automl", found.model, features, found.seconds, options.metric, found.best.score)
-        facts.settings, facts.leaderboard = found.best.settings, trials
+        facts = Facts(
+            "automl", found.model.family, found.model.size, features, found.seconds, options.metric, found.best.score, float("nan")
+        )
+        facts.settings, facts.leaderboard, facts.ending = found.best.settings, trials, found.ending
         facts.baseline = baseline(contract.task, data, options.metric)
-        _finish(tracking, output, found.model, facts, contract)
+        for ending, built in found.endings.items():
+            path = output / "endings" / ending / "model.onnx"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(built.onnx)
+        _finish(tracking, output, found.model, facts, contract, found.endings[found.ending].onnx)
     return found
 
 
@@ -73,17 +82,13 @@ def train_forest(
         model = module("random_forest").fit(data, dict(settings), Budget(None, threads, project.search.seed))
         seconds = time.monotonic() - begun
         score = METRICS[metric](data.validation.target, model.predict(data.validation.features))
-        facts = _facts("forest", model, features, seconds, metric, score)
+        facts = Facts("forest", model.family, model.size, features, seconds, metric, score, float("nan"))
         facts.settings, facts.baseline = settings, baseline(contract.task, data, metric)
         _finish(tracking, output, model, facts, contract)
 
 
-def _facts(name: str, model: Model, features: tuple[str, ...], seconds: float, metric: str, score: float) -> Facts:
-    return Facts(name, model.family, model.size, features, seconds, metric, score, float("nan"))
-
-
-def _finish(tracking: Tracking, output: Path, model: Model, facts: Facts, contract: Contract) -> None:
-    write_candidate(output, model, facts, contract)
+def _finish(tracking: Tracking, output: Path, model: Model | Ensemble, facts: Facts, contract: Contract, onnx: bytes | None = None) -> None:
+    write_candidate(output, model, facts, contract, onnx)
     if facts.export_error:
         print(f"not servable: {facts.export_error}")
     unit = f" {contract.target_unit}" if contract.target_unit else ""

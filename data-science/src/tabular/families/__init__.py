@@ -3,7 +3,6 @@
 A family is a module with
 
 - `fit(data, settings, budget) -> Model`: train on `data.train`, watch `data.validation`, stop at the deadline;
-- `settings(random, metric, trial) -> dict`: the trial-th set of hyperparameters; trial 0 is a good default;
 - `load(folder) -> Model`: what `Model.save` wrote.
 """
 
@@ -19,9 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contract import Task
-from ..trees import Trees
+from ..layers import Layers
+from ..trees import Transform, Trees
 
-NAMES: Final = ("lightgbm", "catboost", "xgboost", "extra_trees", "random_forest")
+NAMES: Final = ("lightgbm", "catboost", "xgboost", "extra_trees", "random_forest", "linear", "neural")
+PATIENCE: Final = 60
+"""Iterations of boosting without a smaller error on the watched rows after which it ends."""
+MOST_TREES: Final = 3_000
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class Table:
 
     features: NDArray[np.float32]
     target: NDArray[np.float64]
+    weights: NDArray[np.float64] | None = None
+    """Of the rows, shape (n,); None: all alike."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +52,25 @@ class TrainingData:
     train: Table
     validation: Table
 
+    @property
+    def absolute(self) -> bool:
+        """Whether the absolute error is what is made small."""
+        return self.metric in ("mae", "median_absolute_error")
+
 
 @dataclass(frozen=True)
 class Budget:
-    """How long and how wide a fit may be. `deadline` is a `time.monotonic()` value; None for no limit."""
+    """How long and how wide a fit may be.
+
+    Attributes:
+        deadline: a `time.monotonic()` value; None for no limit.
+        trees: exactly so many (or epochs), with nobody watching the validation rows; None: until these say enough.
+    """
 
     deadline: float | None
     threads: int = 1
     seed: int = 0
+    trees: int | None = None
 
 
 class Model(Protocol):
@@ -62,14 +78,22 @@ class Model(Protocol):
 
     family: str
     size: int
-    """Number of trees."""
+    """Number of trees (or epochs)."""
+    rounds: int
+    """What `Budget.trees` has to be for a model of this size: iterations of boosting, trees of a forest, epochs."""
+    transform: Transform
+    """From `raw` to `predict`."""
+
+    def raw(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """What the model sums up, of shape (n, outputs): the value, the log odds, or a score per class."""
+        ...
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Predictions of shape (n,), or class probabilities of shape (n, classes)."""
         ...
 
-    def trees(self) -> Trees:
-        """The model's trees, for ONNX."""
+    def form(self) -> Trees | Layers:
+        """The model for ONNX: its trees, or the layers of one that has none."""
         ...
 
     def save(self, folder: Path) -> None:
@@ -98,7 +122,15 @@ def save(model: Model, folder: Path) -> None:
     (folder / "native.json").write_text(json.dumps({"family": model.family, "trees": model.size}) + "\n")
 
 
-def two_columns(positive: NDArray[Any]) -> NDArray[np.float64]:
-    """Probabilities of both classes from those of the positive one."""
-    p = np.asarray(positive, dtype=np.float64)
-    return np.column_stack([1 - p, p])
+def transformed(raw: NDArray[np.float64], transform: Transform) -> NDArray[np.float64]:
+    """Predictions of raw values of shape (n, outputs): (n,) of a regression, else (n, classes) probabilities."""
+    if transform == "identity":
+        return raw[:, 0]
+    if transform == "sigmoid":
+        with np.errstate(over="ignore"):  # exp of a large number is infinity, and 1 over it the right 0.
+            positive = 1 / (1 + np.exp(-raw[:, 0]))
+        return np.column_stack([1 - positive, positive])
+    if transform == "softmax":
+        shifted = np.exp(raw - raw.max(axis=1, keepdims=True))
+        return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+    return raw

@@ -12,12 +12,11 @@ import catboost
 import numpy as np
 from numpy.typing import NDArray
 
-from ..trees import Trees
-from . import Budget, TrainingData, two_columns
+from ..trees import Transform, Tree, Trees
+from . import MOST_TREES, PATIENCE, Budget, TrainingData, transformed
 
-_PATIENCE = 60
-_MOST_TREES = 3_000
 _FILE = "catboost.cbm"
+_TRANSFORMS: dict[str, Transform] = {"Logloss": "sigmoid", "MultiClass": "softmax"}
 
 
 class CatBoost:
@@ -28,39 +27,31 @@ class CatBoost:
     def __init__(self, model: Any) -> None:
         self._model = model
         self.size = int(model.tree_count_)
+        self.rounds = self.size
+        self.transform: Transform = _TRANSFORMS.get(model.get_all_params()["loss_function"], "identity")
 
-    def _dump(self) -> dict[str, Any]:
+    def raw(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """See `Model.raw`."""
+        found = np.asarray(self._model.predict(features, prediction_type="RawFormulaVal", thread_count=1), dtype=np.float64)
+        return found if found.ndim == 2 else found[:, None]
+
+    def predict(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """See `Model.predict`."""
+        return transformed(self.raw(features), self.transform)
+
+    def form(self) -> Trees:
+        """See `Model.form`."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.json"
             self._model.save_model(str(path), format="json")
             dump: dict[str, Any] = json.loads(path.read_text())
-        return dump
-
-    def predict(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """See `Model.predict`."""
-        raw = np.asarray(self._model.predict(features, prediction_type="RawFormulaVal", thread_count=1), dtype=np.float64)
-        loss = self._model.get_all_params()["loss_function"]
-        if loss == "Logloss":
-            return two_columns(1 / (1 + np.exp(-raw)))
-        if loss == "MultiClass":
-            shifted = np.exp(raw - raw.max(axis=1, keepdims=True))
-            return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
-        return raw
-
-    def trees(self) -> Trees:
-        """See `Model.trees`."""
-        dump = self._dump()
         scale, bias = dump["scale_and_bias"]
         base = np.asarray(bias, dtype=np.float64)
-        loss = self._model.get_all_params()["loss_function"]
-        transform: Any = {"Logloss": "sigmoid", "MultiClass": "softmax"}.get(loss, "identity")
         floats = dump["features_info"]["float_features"]
-        index = {f["feature_index"]: f["flat_feature_index"] for f in floats}
+        flat = {f["feature_index"]: f["flat_feature_index"] for f in floats}
         as_true = {f["feature_index"]: f["nan_value_treatment"] == "AsTrue" for f in floats}
-        trees = Trees(max(index.values(), default=0) + 1, len(base), "BRANCH_GT", transform, base)
-        for tree in dump["oblivious_trees"] or ():
-            trees.begin_tree()
-            _add(trees, tree, scale, len(base), index, as_true)
+        trees = Trees(max(flat.values(), default=0) + 1, len(base), "BRANCH_GT", self.transform, base)
+        trees.trees = [_tree(tree, scale, len(base), flat, as_true) for tree in dump["oblivious_trees"] or ()]
         return trees
 
     def save(self, folder: Path) -> None:
@@ -68,36 +59,23 @@ class CatBoost:
         self._model.save_model(str(folder / _FILE))
 
 
-def _add(trees: Trees, tree: dict[str, Any], scale: float, outputs: int, index: dict[int, int], as_true: dict[int, bool]) -> None:
+def _tree(tree: dict[str, Any], scale: float, outputs: int, flat: dict[int, int], as_true: dict[int, bool]) -> Tree:
     """An oblivious tree as a full binary one: level i asks split i, and its answer is bit i of the leaf's number."""
-    splits, values = tree["splits"] or [], tree["leaf_values"]
-    depth = len(splits)
-    for level in range(depth):
-        split = splits[level]
-        feature = split["float_feature_index"]
-        for path in range(2**level):
-            node = 2**level - 1 + path
-            false, true = 2 ** (level + 1) - 1 + path, 2 ** (level + 1) - 1 + path + 2**level
-            # Borders are float32 printed in decimal, so rounding to the nearest gives them back.
-            border = float(np.float32(split["border"]))
-            trees.add_split(node, index[feature], border, true, false, missing_true=as_true[feature])
-    for leaf in range(2**depth):
-        trees.add_leaf(2**depth - 1 + leaf, {k: scale * values[leaf * outputs + k] for k in range(outputs)})
-
-
-def settings(random: np.random.Generator, metric: str, trial: int) -> dict[str, Any]:
-    """Hyperparameters of a trial."""
-    loss = {"loss_function": "MAE"} if metric in ("mae", "median_absolute_error") else {}
-    if trial == 0:
-        return {**loss, "learning_rate": 0.08, "depth": 6, "l2_leaf_reg": 3.0}
-    return {
-        **loss,
-        "learning_rate": float(10 ** random.uniform(-1.6, -0.8)),
-        "depth": int(random.integers(4, 9)),
-        "l2_leaf_reg": float(10 ** random.uniform(0, 1.3)),
-        "random_strength": float(10 ** random.uniform(-1, 0.7)),
-        "rsm": float(random.uniform(0.4, 1)),
-    }
+    splits = tree["splits"] or []
+    values = scale * np.asarray(tree["leaf_values"], dtype=np.float64)
+    width = 2 ** np.arange(len(splits))
+    indices = [split["float_feature_index"] for split in splits]
+    # Borders are float32 printed in decimal, so rounding to the nearest gives them back.
+    borders = np.array([split["border"] for split in splits], dtype=np.float32)
+    path = np.arange(2 ** len(splits) - 1) - np.repeat(width - 1, width)
+    below = np.repeat(2 * width - 1, width) + path
+    false, true = below.copy(), below + np.repeat(width, width)
+    if len(splits):
+        last = slice(2 ** (len(splits) - 1) - 1, None)
+        false[last], true[last] = -1 - path[last], -1 - (path[last] + width[-1])
+    feature = np.repeat(np.array([flat[i] for i in indices], dtype=np.int64), width)
+    missing = np.repeat(np.array([as_true[i] for i in indices], dtype=np.bool_), width)
+    return Tree(feature, np.repeat(borders, width), true, false, missing, values.reshape(-1, outputs) if outputs > 1 else values)
 
 
 class _Deadline:
@@ -110,24 +88,28 @@ class _Deadline:
 
 
 def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> CatBoost:
-    """Train until the validation error stops falling or the deadline."""
+    """Train until the validation error stops falling, or the deadline, or the trees that the budget says."""
     loss = "RMSE" if data.task == "regression" else "Logloss" if data.classes == 2 else "MultiClass"
+    if data.absolute:
+        loss = "MAE"
+    watched = budget.trees is None
     model = catboost.CatBoost(
         {
             "loss_function": loss,
-            "iterations": _MOST_TREES,
-            "od_type": "Iter",
-            "od_wait": _PATIENCE,
-            "use_best_model": True,
+            "iterations": budget.trees or MOST_TREES,
+            **({"od_type": "Iter", "od_wait": PATIENCE, "use_best_model": True} if watched else {}),
             "random_seed": budget.seed,
             "thread_count": budget.threads,
             "allow_writing_files": False,
             "logging_level": "Silent",
+            "learning_rate": 0.08,
             **settings,
         }
     )
-    watch = catboost.Pool(data.validation.features, data.validation.target)
-    model.fit(catboost.Pool(data.train.features, data.train.target), eval_set=watch, callbacks=[_Deadline(budget.deadline)])
+    rows = data.validation
+    watch = catboost.Pool(rows.features, rows.target, weight=rows.weights) if watched else None
+    train = catboost.Pool(data.train.features, data.train.target, weight=data.train.weights)
+    model.fit(train, eval_set=watch, callbacks=[_Deadline(budget.deadline)])
     return CatBoost(model)
 
 

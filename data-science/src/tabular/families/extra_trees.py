@@ -5,25 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
 from . import Budget, TrainingData, forests
 
-_TREES = 200
-
-
-def settings(random: np.random.Generator, metric: str, trial: int) -> dict[str, Any]:  # noqa: ARG001 - the family's signature
-    """Hyperparameters of a trial."""
-    if trial == 0:
-        return {"min_samples_leaf": 5, "max_features": 0.6}
-    return {"min_samples_leaf": int(2 ** random.uniform(1, 5)), "max_features": float(random.uniform(0.3, 1))}
+_TREES = 60
+"""Of one model; an ensemble has as many models as folds."""
+_MOST_LEAVES = 4_000
+"""About as many leaves a tree may have: more make megabytes, not better predictions."""
 
 
 def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> forests.Forest:
     """Train until the forest is full or the deadline."""
     kind = ExtraTreesRegressor if data.task == "regression" else ExtraTreesClassifier
-    return forests.Forest(forests.grow(kind(**settings), data, _TREES, budget), "extra_trees")
+    least = max(int(settings.get("min_samples_leaf", 3)), len(data.train.target) // _MOST_LEAVES)
+    model = kind(**{**settings, "min_samples_leaf": least})
+    return forests.Forest(forests.grow(model, data, budget.trees or _TREES, budget), "extra_trees")
 
 
 def load(folder: Path) -> forests.Forest:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..trees import Trees, floor32
+from ..trees import Transform, Tree, Trees, floor32
 from . import Budget, TrainingData
 
 _FILE = "forest.skops"
@@ -23,31 +23,29 @@ class Forest:
         self._model = model
         self.family = family
         self.size = len(model.estimators_)
+        self.rounds = self.size
+
+    @property
+    def transform(self) -> Transform:
+        """See `Model.transform`."""
+        return "probability" if hasattr(self._model, "classes_") else "identity"
+
+    def raw(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """See `Model.raw`."""
+        found = self.predict(features)
+        return found if found.ndim == 2 else found[:, None]
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """See `Model.predict`."""
         predict = getattr(self._model, "predict_proba", self._model.predict)
         return np.asarray(predict(features), dtype=np.float64)
 
-    def trees(self) -> Trees:
-        """See `Model.trees`."""
+    def form(self) -> Trees:
+        """See `Model.form`."""
         classes = len(getattr(self._model, "classes_", ()))
         outputs = max(1, classes)
-        transform: Any = "probability" if classes else "identity"
-        trees = Trees(self._model.n_features_in_, outputs, "BRANCH_LEQ", transform, np.zeros(outputs))
-        for estimator in self._model.estimators_:
-            tree = estimator.tree_
-            values = tree.value.reshape(tree.node_count, -1)
-            values = (values / values.sum(axis=1, keepdims=True) if classes else values) / self.size
-            left, right, missing = tree.children_left, tree.children_right, tree.missing_go_to_left
-            trees.begin_tree()
-            for node in range(tree.node_count):
-                if left[node] == -1:
-                    trees.add_leaf(node, {k: float(v) for k, v in enumerate(values[node]) if v or not classes})
-                    continue
-                threshold = floor32(tree.threshold[node])
-                children = int(left[node]), int(right[node])
-                trees.add_split(node, int(tree.feature[node]), threshold, *children, missing_true=bool(missing[node]))
+        trees = Trees(self._model.n_features_in_, outputs, "BRANCH_LEQ", self.transform, np.zeros(outputs))
+        trees.trees = [_tree(estimator.tree_, classes, self.size) for estimator in self._model.estimators_]
         return trees
 
     def save(self, folder: Path) -> None:
@@ -55,6 +53,19 @@ class Forest:
         import skops.io
 
         skops.io.dump(self._model, folder / _FILE)
+
+
+def _tree(tree: Any, classes: int, size: int) -> Tree:
+    values = tree.value.reshape(tree.node_count, -1)
+    values = (values / values.sum(axis=1, keepdims=True) if classes else values) / size
+    leaf = tree.children_left == -1
+    inner = ~leaf
+    # Inner nodes and leaves are numbered together there, and apart in `Tree`.
+    number = np.where(leaf, -np.cumsum(leaf), np.cumsum(inner) - 1)
+    true, false = number[tree.children_left[inner]], number[tree.children_right[inner]]
+    missing = tree.missing_go_to_left[inner].astype(np.bool_)
+    leaves = values[leaf] if classes else values[leaf, 0]
+    return Tree(tree.feature[inner].astype(np.int64), floor32(tree.threshold[inner]), true, false, missing, leaves)
 
 
 def load(folder: Path, family: str) -> Forest:
@@ -88,6 +99,6 @@ def grow(model: Any, data: TrainingData, trees: int, budget: Budget) -> Any:
             step = max(1, min(_BATCH, int(left)))
         count = min(count + step, trees)
         model.set_params(n_estimators=count)
-        model.fit(data.train.features, target)
+        model.fit(data.train.features, target, sample_weight=data.train.weights)
     model.set_params(warm_start=False, n_jobs=1, n_estimators=len(model.estimators_))
     return model

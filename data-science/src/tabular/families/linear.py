@@ -1,0 +1,41 @@
+"""Linear and logistic regression with an L2 penalty, by scikit-learn."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from ..layers import Layers, fit_scaler
+from ..trees import Transform
+from . import Budget, TrainingData, dense
+
+
+def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> dense.Dense:  # noqa: ARG001 - a second's work at most
+    """Train."""
+    scaler = fit_scaler(data.train.features)
+    x = scaler(data.train.features)
+    strength = float(settings.get("strength", 1.0))
+    transform: Transform = "identity"
+    if data.task == "regression":
+        model: Any = Ridge(alpha=strength).fit(x, data.train.target, sample_weight=data.train.weights)
+        weight, bias = model.coef_.reshape(-1, 1), np.atleast_1d(model.intercept_)
+    else:
+        model = LogisticRegression(C=1 / strength, max_iter=200)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # Good enough for a member, and judged as it is.
+            model.fit(x, data.train.target.astype(np.int64), sample_weight=data.train.weights)
+        weight, bias = model.coef_.T, model.intercept_
+        transform = "sigmoid" if data.classes == 2 else "softmax"
+    limits = (float(np.min(data.train.target)), float(np.max(data.train.target))) if data.task == "regression" else None
+    layers = Layers(scaler, ((weight.astype(np.float32), bias.astype(np.float32)),), transform, limits)
+    return dense.Dense(layers, "linear", 1)
+
+
+def load(folder: Path) -> dense.Dense:
+    """What `Dense.save` wrote."""
+    return dense.load(folder, "linear")

@@ -1,0 +1,88 @@
+"""A small neural network by scikit-learn: two hidden layers, Adam with a falling rate, early stopping.
+
+Scaling and the soft cut of the features are those that Holzmüller et al. 2024 found to matter most.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+from ..layers import Layers, fit_scaler
+from ..trees import Transform
+from . import Budget, TrainingData, dense, transformed
+
+_EPOCHS: Final = 60
+_PATIENCE: Final = 12
+
+
+def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> dense.Dense:
+    """Train for `epochs`, the rate falling to nothing as a cosine; the epoch with the smallest error on the watched rows stays."""
+    scaler = fit_scaler(data.train.features)
+    x = scaler(data.train.features)
+    rows = len(x)
+    epochs = int(settings.get("epochs", _EPOCHS))
+    rate = float(settings.get("learning_rate", 0.003))
+    kind = MLPRegressor if data.task == "regression" else MLPClassifier
+    model = kind(
+        hidden_layer_sizes=tuple(settings.get("hidden", (128, 64))), alpha=float(settings.get("alpha", 1e-3)), batch_size=min(rows, 128 if rows < 10_000 else 256),
+        learning_rate_init=rate, random_state=budget.seed,
+    )  # fmt: skip
+    target = data.train.target.astype(np.float32) if data.task == "regression" else data.train.target.astype(np.int64)
+    more = {} if data.task == "regression" else {"classes": np.arange(data.classes)}
+    transform: Transform = "identity" if data.task == "regression" else "sigmoid" if data.classes == 2 else "softmax"
+    watched = scaler(data.validation.features) if budget.trees is None else None
+    best, best_at, kept = np.inf, 0, None
+    begun = time.monotonic()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for epoch in range(budget.trees or epochs):
+            model.partial_fit(x, target, sample_weight=data.train.weights, **more)
+            used = (epoch + 1) / (budget.trees or epochs)
+            if budget.deadline is not None:
+                # The rate falls with the time, too, so that a short fit is a whole one.
+                each = (time.monotonic() - begun) / (epoch + 1)
+                used = max(used, (time.monotonic() + each - begun) / max(budget.deadline - begun, 1e-9))
+            # partial_fit makes the optimizer at its first call and keeps it; there is no public way to its rate.
+            model._optimizer.learning_rate_init = rate * 0.5 * (1 + np.cos(np.pi * min(used, 1.0))) + 1e-5  # noqa: SLF001
+            if watched is not None:
+                error = _error(model, watched, data, transform)
+                if error < best:
+                    best, best_at = error, epoch
+                    kept = [(w.copy(), b.copy()) for w, b in zip(model.coefs_, model.intercepts_, strict=True)]
+                if epoch - best_at >= _PATIENCE:
+                    break
+            if used >= 1:
+                break
+    pairs = kept or list(zip(model.coefs_, model.intercepts_, strict=True))
+    weights = tuple((w.astype(np.float32), b.astype(np.float32)) for w, b in pairs)
+    limits = (float(np.min(target)), float(np.max(target))) if data.task == "regression" else None
+    return dense.Dense(Layers(scaler, weights, transform, limits), "neural", (best_at if watched is not None else epoch) + 1)
+
+
+def _error(model: Any, watched: Any, data: TrainingData, transform: Transform) -> float:
+    """Squared or absolute error, or log loss; infinity for what is not finite."""
+    values = watched
+    for number, (weight, bias) in enumerate(zip(model.coefs_, model.intercepts_, strict=True)):
+        values = values @ weight + bias
+        if number < len(model.coefs_) - 1:
+            values = np.maximum(values, 0)
+    target = data.validation.target
+    if not np.isfinite(values).all():
+        return float("inf")
+    if transform == "identity":
+        gap = values[:, 0] - target
+        return float(np.mean(np.abs(gap) if data.absolute else gap**2))
+    chances = transformed(values.astype(np.float64), transform)
+    return float(-np.mean(np.log(np.clip(chances[np.arange(len(target)), target.astype(np.int64)], 1e-15, 1))))
+
+
+def load(folder: Path) -> dense.Dense:
+    """What `Dense.save` wrote."""
+    return dense.load(folder, "neural")
