@@ -45,7 +45,7 @@ def test_the_search_keeps_its_budget_and_ranks_what_it_tried(load: Any, metric: 
     assert endings[0] == found.best
     assert {line.family for line in endings} == {"ensemble (accurate)", "ensemble (fast)"}
     assert all(line.row_ms and line.megabytes for line in endings)
-    assert {"lightgbm", "catboost"} <= {trial.family.split()[0] for trial in members}
+    assert members[0].failure is None
     errors = [as_error(metric, trial.score) for trial in members]
     assert errors == sorted(errors)
     assert sorted(trial.number for trial in members) == list(range(1, len(members) + 1))

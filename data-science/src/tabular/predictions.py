@@ -29,7 +29,10 @@ from .tables import Prepared, load_prepared, load_rows, load_table
 
 AGREEMENT: Final = 1e-4
 """Largest difference of ONNX and native, in standard deviations of the target, or in probability."""
-_IMPORTANCE_ROWS: Final = 1_000
+_IMPORTANCE_ROWS: Final = (300, 1_000)
+"""At least and at most; between them, fewer of a model with more trees."""
+_IMPORTANCE_TREES: Final = 1_500_000
+"""Rows times trees of one shuffled column."""
 _IMPORTANCE_REPEATS: Final = 2
 _TIMED: Final = 200
 
@@ -137,17 +140,12 @@ def _candidate(
         judged.servable = difference <= AGREEMENT
         unit = "probability" if contract.classes else "standard deviations of the target"
         judged.reason = f"ONNX and native differ by at most {difference:.1e} {unit} on {len(predicted):,} test rows (limit {AGREEMENT:g})"
-        session = open_session(folder / "model.onnx")
         judged.size_bytes = (folder / "model.onnx").stat().st_size
-
-        def run(features: NDArray[np.float32]) -> NDArray[np.float64]:
-            result = run_session(session, features).astype(np.float64)
-            return result[:, 0] if result.shape[1] == 1 else result
-
+        run = _runner(folder)
         judged.single_row_ms = _single_row(recipe, columns, run)
     else:
         run = candidate.predict
-    judged.importance, judged.importance_rows = importance(recipe, columns, table.target, run, metric, contract)
+    judged.importance, judged.importance_rows = importance(recipe, columns, table.target, run, metric, contract, judged.trees)
     return judged, table.target, predicted
 
 
@@ -159,11 +157,7 @@ def _package(
     scorer = Scorer(folder)
     columns, _ = load_rows(test, contract)
     table, _ = load_table(test, contract)
-
-    def run(features: NDArray[np.float32]) -> NDArray[np.float64]:
-        result = scorer.predict_features(features).astype(np.float64)
-        return result[:, 0] if result.shape[1] == 1 else result
-
+    run = _runner(folder)
     predicted = run(scorer.recipe.apply(columns))
     facts = json.loads((folder / "native" / "native.json").read_text())
     difference = stored_difference(folder, scorer)
@@ -173,7 +167,7 @@ def _package(
     judged.contract_tried, judged.contract_problems = check_contract(folder, scorer)
     judged.size_bytes = (folder / "model.onnx").stat().st_size
     judged.single_row_ms = _single_row(scorer.recipe, columns, run)
-    judged.importance, judged.importance_rows = importance(scorer.recipe, columns, table.target, run, metric, contract)
+    judged.importance, judged.importance_rows = importance(scorer.recipe, columns, table.target, run, metric, contract, judged.trees)
     return judged, table.target, predicted
 
 
@@ -196,6 +190,17 @@ def largest_difference(a: NDArray[np.float64], b: NDArray[np.float64], actual: N
     return float(np.abs(a - b).max() / scale)
 
 
+def _runner(folder: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
+    """Predictions of a folder's ONNX model: (n,) or (n, classes)."""
+    session = open_session(folder / "model.onnx")
+
+    def run(features: NDArray[np.float32]) -> NDArray[np.float64]:
+        result = run_session(session, features).astype(np.float64)
+        return result[:, 0] if result.shape[1] == 1 else result
+
+    return run
+
+
 def _single_row(recipe: ArrayRecipe, columns: dict[str, Any], run: Callable[[NDArray[np.float32]], Any]) -> float:
     count = len(next(iter(columns.values())))
     times = []
@@ -214,6 +219,7 @@ def importance(
     run: Callable[[NDArray[np.float32]], NDArray[np.float64]],
     metric: str,
     contract: Contract,
+    trees: int,
 ) -> tuple[dict[str, float], int]:
     """Permutation importance (Breiman 2001) of each input column, shuffled before the recipe, so derived ones follow.
 
@@ -224,13 +230,16 @@ def importance(
         run: from features to predictions.
         metric: whose error's growth is the importance.
         contract: names the columns.
+        trees: of the model.
 
     Returns:
         Column → growth, largest first, mean over repeats; and the number of rows used.
     """
     random = np.random.default_rng(0)
     count = len(actual)
-    chosen = np.sort(random.choice(count, min(count, _IMPORTANCE_ROWS), replace=False))
+    least, most = _IMPORTANCE_ROWS
+    rows = max(least, min(most, _IMPORTANCE_TREES // max(1, trees)))
+    chosen = np.sort(random.choice(count, min(count, rows), replace=False))
     sample = {n: v[chosen] if isinstance(v, np.ndarray) else [v[i] for i in chosen] for n, v in columns.items()}
     target = actual[chosen]
     function = METRICS[metric]
