@@ -125,7 +125,7 @@ class Search:
         exit_score: the search ends when the metric is this good; None: it does not.
         patience: the search ends after so many trials in a row without a better model; None: it does not.
         budget_trials: so many members instead of the seconds: the result is the same each time; None: the seconds count.
-        ending: "accurate", "fast", or "auto": accurate if one row through it keeps `gates.single_row_ms`.
+        ending: "accurate", "fast", or "auto": accurate if one row through it keeps its part of `gates.single_row_ms`.
         class_weight: "balanced" gives every class the same weight in training.
     """
 
