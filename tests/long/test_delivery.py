@@ -6,6 +6,7 @@ that later models are not worse than the champion on a slow machine either.
 
 from __future__ import annotations
 
+import functools
 import getpass
 import http.client
 import json
@@ -82,8 +83,9 @@ class Team:
         """The newest run of a pipeline that has handed a release on."""
         return [run for run in self.runs(name) if run.record.get("result") == "Succeeded"][-1].id
 
-    @property
+    @functools.cached_property
     def prod(self) -> delivery.Place:
+        # Read once: the caller asks while git changes the files.
         return next(place for place in delivery.places(self.folder) if place.name == "prod")
 
     def traffic(self) -> dict[str, str]:
