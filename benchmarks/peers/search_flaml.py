@@ -30,7 +30,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model.fit(
             features, actual, task="classification" if classes else "regression", metric="log_loss" if classes else "rmse",
-            time_budget=cell["seconds"], n_jobs=1, ensemble=True, seed=cell["seed"], verbose=0, log_file_name=f"{folder}/flaml.log",
+            time_budget=cell["seconds"], n_jobs=1, ensemble=cell["ensemble"], seed=cell["seed"], verbose=0, log_file_name=f"{folder}/flaml.log",
         )  # fmt: skip
     seconds = time.monotonic() - begun
     predict = model.predict_proba if classes else model.predict
