@@ -250,6 +250,66 @@ def table(rows: int, columns: int = 3, classes: int = 0) -> TrainingData:
     return TrainingData(kind, classes, "log_loss" if classes else "rmse", Table(x[:half], y[:half]), Table(x[half:], y[half:]))
 
 
+def test_a_fold_without_a_class_is_no_model_that_is_always_right() -> None:
+    """A forest of one class gives one column, which must not stand for two."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(60, 3)).astype(np.float32)
+    later = (np.arange(20) % 2).astype(np.float64)
+    data = TrainingData("classification", 2, "log_loss", Table(x[:40], np.zeros(40)), Table(x[40:], later))
+    found = search(data, Search(metric="log_loss", families=("lightgbm", "extra_trees"), budget_trials=2), holdout=True)
+    failed = next(t for t in found.leaderboard if t.family == "extra_trees")
+    assert failed.failure == "ValueError: the rows it was trained on lack a class"
+    rare = np.concatenate([np.zeros(51), np.ones(2)])
+    few = TrainingData("classification", 2, "log_loss", Table(x[:40], rare[:40]), Table(x[40:53], rare[40:]))
+    for seed in range(4):
+        model = search(few, Search(metric="log_loss", families=("extra_trees",), budget_trials=1, seed=seed)).model
+        assert model.predict(x).shape == (60, 2)
+
+
+def test_a_metric_that_is_no_number_on_the_judged_rows_gives_way_to_the_usual_one() -> None:
+    data = table(90, classes=3)
+    target = data.train.target.copy()
+    target[target == 2] = 0
+    target[5:7] = 2
+    rare = dataclasses.replace(
+        data, train=Table(data.train.features, target), validation=Table(data.validation.features, data.validation.target % 2)
+    )
+    found = search(rare, Search(metric="roc_auc", families=QUICK, budget_trials=4))
+    assert found.metric == "log_loss"
+    assert np.isfinite([t.score for t in found.leaderboard]).all()
+    assert search(data, Search(metric="roc_auc", families=QUICK, budget_trials=1)).metric == "roc_auc"
+
+
+def test_a_budget_of_trials_that_all_failed_says_why() -> None:
+    data = training()
+    data.train.features[3, 2] = np.inf
+    with pytest.raises(RuntimeError, match="no model family could be trained: extra_trees: ValueError"):
+        search(data, Search(families=("extra_trees",), budget_trials=1))
+
+
+def test_what_a_row_was_measured_to_take_changes_nothing_with_a_budget_of_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = training()
+    options = Search(families=QUICK, budget_trials=4)
+    usual = search(data, options, row_ms=1.0)
+    monkeypatch.setattr("tabular.search._row_ms", lambda *_: 40.0)
+    slow = search(data, options, row_ms=1.0)
+    assert slow.ending == usual.ending
+    assert [slow.endings[e].onnx for e in ("accurate", "fast")] == [usual.endings[e].onnx for e in ("accurate", "fast")]
+
+
+def test_a_tail_too_long_for_the_graph_is_not_fitted_on_a_log_scale(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(1500, 4)).astype(np.float32)
+    y = 100 * np.exp(3 * (x[:, 0] + x[:, 1] / 2)).astype(np.float64)
+    data = TrainingData("regression", 0, "rmse", Table(x[:1200], y[:1200]), Table(x[1200:], y[1200:]))
+    found = search(data, Search(families=("lightgbm", "neural"), budget_trials=4))
+    for name, built in found.endings.items():
+        path = tmp_path / f"{name}.onnx"
+        path.write_bytes(built.onnx)
+        served = run_session(open_session(path), x)[:, 0]
+        assert np.abs(served - built.ensemble.predict(x)).max() / y[1200:].std() < 1e-4
+
+
 @pytest.mark.parametrize("rows", [3, 7, 30])
 @pytest.mark.parametrize("classes", [0, 2])
 def test_a_table_of_a_few_rows_gives_a_model(rows: int, classes: int) -> None:

@@ -106,6 +106,10 @@ def build_job(contract: Contract, options: Search, compute: str, train: str, val
         raise UserError(
             f"search.families: Azure AutoML has none of {', '.join(options.families)}; allowed with --engine azure: {', '.join(families)}"
         )
+    if options.class_weight != "none":
+        raise UserError(f"search.class_weight: found {options.class_weight}; allowed with --engine azure: none")
+    if options.budget_trials is not None:
+        raise UserError(f"search.budget_trials: found {options.budget_trials}; with --engine azure time alone is a budget: leave it out")
     make = ml.automl.regression if contract.task == "regression" else ml.automl.classification
     job = make(
         compute=compute,

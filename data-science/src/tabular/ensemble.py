@@ -19,8 +19,8 @@ from .trees import Transform
 
 FAMILY: Final = "ensemble"
 _ROUNDS: Final = 40
-_ROWS: Final = 20_000
-"""Rows on which weights are chosen by a metric that sorts."""
+_ROWS: Final = (20_000, 50_000)
+"""At most so many rows choose weights and temperature: by a metric that sorts, and by others."""
 _SORTING: Final = ("roc_auc", "median_absolute_error")
 Predictions = NDArray[np.float64]
 
@@ -144,8 +144,9 @@ def greedy(predictions: Sequence[Predictions], target: Predictions, metric: str)
     Returns:
         Weights of shape (members,) that sum to 1; those of the best round.
     """
-    if metric in _SORTING and len(target) > _ROWS:
-        chosen = np.random.default_rng(0).permutation(len(target))[:_ROWS]
+    most = _ROWS[0] if metric in _SORTING else _ROWS[1]
+    if len(target) > most:
+        chosen = np.random.default_rng(0).permutation(len(target))[:most]
         predictions, target = [p[chosen] for p in predictions], target[chosen]
     score = METRICS[metric]
     counts = np.zeros(len(predictions))
@@ -189,6 +190,9 @@ def fit_temperature(chances: Predictions, target: Predictions) -> float:
     Each half of the rows chooses for the other one: the mean log loss must fall by a thousandth, or the probabilities stay as they are.
     """
     loss = METRICS["log_loss"]
+    if len(target) > _ROWS[0]:
+        some = np.random.default_rng(0).permutation(len(target))[: _ROWS[0]]
+        chances, target = chances[some], target[some]
     half = np.arange(len(target)) % 2 == 0
 
     def chosen(rows: NDArray[np.bool_]) -> float:

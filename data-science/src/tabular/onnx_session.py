@@ -13,11 +13,16 @@ from numpy.typing import NDArray
 
 def open_session(path: Path, threads: int = 1) -> Any:
     """A session of an ONNX file on the CPU."""
+    return session_of(str(path), threads)
+
+
+def session_of(model: str | bytes, threads: int = 1) -> Any:
+    """A session of an ONNX file's path or content on the CPU."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def run_session(session: Any, features: NDArray[np.float32]) -> NDArray[np.float32]:

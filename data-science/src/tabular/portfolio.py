@@ -2,7 +2,7 @@
 
 The order is that of what a member adds to an ensemble for its time: the two boosting libraries that differ most, the same on a log scale
 where the target asks for it, then what is unlike them (a network, randomised trees, a linear model), then variants of what came first.
-It knows nothing of a table but its task and the skewness of its target. docs/decisions/021 says what each was measured to bring.
+It knows nothing of a table but its task and the skewness of its target. See docs/decisions/021.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from .errors import DataError
 from .families import Budget, Model, Table, TrainingData, module
 from .graph import Link
 from .metrics import METRICS, as_error
+from .onnx_session import session_of
 from .portfolio import NEEDED, Configuration, neighbour, portfolio
 from .project import RISING, Search
 
@@ -40,6 +41,9 @@ _FOLDS: Final = ((5_000, 8), (30_000, 5), (_HOLDOUT_ROWS, 4))
 """Up to so many rows, so many folds."""
 _SKEWED: Final = 1.0
 _LEAST: Final = 0.3
+_AGREEMENT: Final = 5e-5
+"""Largest difference of graph and native models in deviations of the target, or in probability; half of what `predict` allows."""
+_COMPARED: Final = 2_000
 _TREE_US: Final = {"lightgbm": 0.08, "xgboost": 0.08, "catboost": 0.08, "extra_trees": 0.4}
 """Microseconds of a tree for one row, until it is measured; 15 for a model of layers."""
 _EXPORT_S: Final = 0.00015
@@ -85,6 +89,8 @@ class Built:
     onnx: bytes
     row_ms: float
     score: float
+    weights: dict[int, float]
+    """Number of a member in the order fitted → its weight."""
 
 
 @dataclass
@@ -96,6 +102,7 @@ class Found:
         best: its line of the leaderboard.
         leaderboard: the endings, then every member, best first.
         endings: both.
+        metric: of all scores: the one asked for, or another where that one is no number on the rows that are judged.
     """
 
     model: Ensemble
@@ -104,6 +111,7 @@ class Found:
     leaderboard: list[Trial]
     endings: dict[Ending, Built]
     seconds: float
+    metric: str
 
 
 Progress = Callable[[float, str, Trial | None], None]
@@ -155,6 +163,9 @@ class _Search:
         _check(self.pool.target, data.task)
         self.folds, self.judged = _folds(data, self.pool.target, options.seed, self._most_folds(), holdout=holdout)
         self.truth = self.pool.target[self.judged]
+        self.metric = _selectable(options.metric, data, self.truth)
+        self.fast_kept: dict[float, dict[int, float]] = {}
+        self.selection_seconds = 0.0
         self.random = np.random.default_rng(options.seed)
         self.fitted: list[_Fitted] = []
         self.trials: list[Trial] = []
@@ -198,12 +209,16 @@ class _Search:
             count += 1
             self._try(configuration, count)
             if not self.fitted and not waiting:
-                reasons = "; ".join(f"{t.family}: {t.failure}" for t in self.trials)
-                raise RuntimeError(f"no model family could be trained: {reasons}")
+                break
+        if not self.fitted:
+            raise RuntimeError(f"no model family could be trained: {self._reasons()}")
         if self.progress:
             best = Trial(0, "ensemble", self.score, 0.0, 0, stopped=False)
             self.progress(time.monotonic() - self.start, "both endings", best)
         return self._finish()
+
+    def _reasons(self) -> str:
+        return "; ".join(f"{t.family}: {t.failure}" for t in self.trials)
 
     def _left(self) -> float:
         return self.end - self._reserve() - time.monotonic() if self.timed else float("inf")
@@ -212,9 +227,10 @@ class _Search:
         """Seconds that the endings will need."""
         if not self.fitted:
             return 0.1 * self.options.seconds
+        selection = 3 * self.selection_seconds
         refits = sum(1.35 * self.fitted[i].model_seconds for i in self._fast(self._row_limit()))
         trees = sum(f.member.size for f, w in zip(self.fitted, self.weights, strict=True) if w > 0)
-        return 0.4 + 0.02 * self.options.seconds + min(refits, 0.15 * self.options.seconds) + trees * _EXPORT_S
+        return 0.4 + selection + 0.02 * self.options.seconds + min(refits, 0.15 * self.options.seconds) + trees * _EXPORT_S
 
     def _is_enough(self, count: int) -> bool:
         options = self.options
@@ -224,7 +240,7 @@ class _Search:
             return False
         if options.trials is not None and count >= options.trials:
             return True
-        if options.exit_score is not None and as_error(options.metric, self.score) <= as_error(options.metric, options.exit_score):
+        if options.exit_score is not None and as_error(self.metric, self.score) <= as_error(self.metric, options.exit_score):
             return True
         if options.patience is not None and self.since_better >= options.patience:
             return True
@@ -247,8 +263,12 @@ class _Search:
 
     def _expected(self, configuration: Configuration) -> float:
         """Seconds that a member takes, going by those that were not cut short, or by the first one."""
-        if not self.timed or not self.fitted or configuration.family == "linear":
+        if not self.timed or not self.fitted:
             return 0.0
+        if configuration.family == "linear":
+            # Up to 200 passes over the features for every class, at a few billion operations per second; a regression takes one.
+            cells = self.pool.features.size * len(self.folds)
+            return cells * (200 * self.data.classes if self.data.classes else 20) / 1e9
         same = [f.trial.seconds for f in self.fitted if f.member.family == configuration.family]
         whole = [f.trial.seconds for f in self.fitted if f.member.family == configuration.family and not f.trial.stopped]
         if same:
@@ -285,12 +305,16 @@ class _Search:
                 Trial(number, configuration.name, float("nan"), seconds, 0, stopped=False, settings=settings, failure=failure)
             )
             return
-        self.trials.append(fitted.trial)
         if not np.isfinite(fitted.oof).all():
+            self.trials.append(dataclasses.replace(fitted.trial, score=float("nan"), failure="predicts what is not a number"))
             return
+        self.trials.append(fitted.trial)
         self.fitted.append(fitted)
-        metric = self.options.metric
+        metric = self.metric
+        now = time.monotonic()
         self.weights = greedy([f.oof for f in self.fitted], self.truth, metric)
+        self.selection_seconds = time.monotonic() - now
+        self.fast_kept.clear()
         score = METRICS[metric](self.truth, blend([f.oof for f in self.fitted], self.weights))
         better = not np.isfinite(self.score) or as_error(metric, score) < as_error(metric, self.score)
         self.since_better = 0 if better else self.since_better + 1
@@ -316,10 +340,13 @@ class _Search:
             stopped |= deadline is not None and time.monotonic() >= deadline
             models.append(model)
             raw = model.raw(self.pool.features[watched])
-            oof[watched] = from_raw(raw, model.transform, configuration.link, shift, scale)
+            predicted = from_raw(raw, model.transform, configuration.link, shift, scale)
+            if predicted.shape != oof[watched].shape:
+                raise ValueError("the rows it was trained on lack a class")
+            oof[watched] = predicted
         member = Member(configuration.family, dict(settings), models, configuration.link, shift, scale)
         judged = oof[self.judged]
-        score = METRICS[self.options.metric](self.truth, judged)
+        score = METRICS[self.metric](self.truth, judged)
         seconds = time.monotonic() - begun
         trial = Trial(number, configuration.name, score, seconds, member.size, stopped, dict(settings))
         return _Fitted(member, judged, trial, seconds / len(self.folds))
@@ -343,13 +370,14 @@ class _Search:
         if key not in self.speed:
             train, _ = self.folds[0]
             rows = dataclasses.replace(self.data, train=_rows(self.pool, train, target))
-            taken = []
+            taken, rounds = [], []
             for trees in (3, 13):
                 now = time.monotonic()
-                family.fit(rows, dict(settings), Budget(None, self.options.threads, trees=trees))
+                model = family.fit(rows, dict(settings), Budget(now + 0.3 * seconds, self.options.threads, trees=trees))
                 taken.append(time.monotonic() - now)
-            each = max((taken[1] - taken[0]) / 10, 1e-5)
-            self.speed[key] = max(taken[0] - 3 * each, 0.0), each
+                rounds.append(model.rounds)
+            each = max((taken[1] - taken[0]) / max(rounds[1] - rounds[0], 1), 1e-5)
+            self.speed[key] = max(taken[0] - rounds[0] * each, 0.0), each
         fixed, each = self.speed[key]
         possible = max((seconds - fixed) / (1.15 * each), 10.0)
         needed = NEEDED[configuration.family] / settings["learning_rate"]
@@ -372,6 +400,8 @@ class _Search:
 
     def _fast(self, limit: float) -> dict[int, float]:
         """Members of `fast` with their weights: those of most weight whose cost together is below the limit."""
+        if limit in self.fast_kept:
+            return self.fast_kept[limit]
         order = [int(i) for i in np.argsort(-self.weights, kind="stable") if self.weights[i] > 0]
         others = sorted((i for i in range(len(self.fitted)) if i not in order), key=self._error)
         chosen: list[int] = []
@@ -383,11 +413,12 @@ class _Search:
                 spent += cost
         if not chosen:
             chosen = [min(range(len(self.fitted)), key=lambda i: self._cost(i, bags=False))]
-        weights = greedy([self.fitted[i].oof for i in chosen], self.truth, self.options.metric)
-        return {index: float(weight) for index, weight in zip(chosen, weights, strict=True) if weight > 0}
+        weights = greedy([self.fitted[i].oof for i in chosen], self.truth, self.metric)
+        self.fast_kept[limit] = {index: float(weight) for index, weight in zip(chosen, weights, strict=True) if weight > 0}
+        return self.fast_kept[limit]
 
     def _error(self, index: int) -> float:
-        return as_error(self.options.metric, self.fitted[index].trial.score)
+        return as_error(self.metric, self.fitted[index].trial.score)
 
     def _accurate(self, limit: float) -> dict[int, float]:
         """Members of `accurate` with their weights: all that selection chose, without the least of them until the cost is below the limit."""
@@ -395,7 +426,7 @@ class _Search:
         while len(kept) > 1 and 0.02 + sum(self._cost(i, bags=True) for i in kept) > limit:
             least = min(kept, key=lambda i: kept[i] / self._cost(i, bags=True))
             names = [i for i in kept if i != least]
-            weights = greedy([self.fitted[i].oof for i in names], self.truth, self.options.metric)
+            weights = greedy([self.fitted[i].oof for i in names], self.truth, self.metric)
             kept = {i: float(w) for i, w in zip(names, weights, strict=True) if w > 0}
         return kept
 
@@ -414,37 +445,59 @@ class _Search:
             together = tempered(together, temperature)
         ensemble = Ensemble(chosen, self.data.classes, temperature)
         onnx = ensemble.to_onnx(self.pool.features.shape[1]).SerializeToString()
-        return Built(ensemble, onnx, _row_ms(onnx, self.pool.features), METRICS[self.options.metric](self.truth, together))
+        row_ms, difference = self._measured(ensemble, onnx)
+        logs = [i for i in members if self.fitted[i].member.link == "log"]
+        others = [i for i in members if i not in logs] or [i for i in range(len(self.fitted)) if self.fitted[i].member.link != "log"][:1]
+        if difference > _AGREEMENT and logs and others:
+            # The exponential of a float32 can be that far off where the tail is very long: without what is on a log scale.
+            weights = greedy([self.fitted[i].oof for i in others], self.truth, self.metric)
+            left = {i: float(w) for i, w in zip(others, weights, strict=True) if w > 0}
+            return self._build(left, {i: models.get(i, self.fitted[i].member.models[:1]) for i in left}, whole)
+        return Built(ensemble, onnx, row_ms, METRICS[self.metric](self.truth, together), dict(members))
+
+    def _measured(self, ensemble: Ensemble, onnx: bytes) -> tuple[float, float]:
+        """Milliseconds of one row, and the largest difference of the graph and the native models on some rows, in the unit of `_AGREEMENT`."""
+        session = session_of(onnx)
+        every = max(1, len(self.pool.features) // _COMPARED)
+        some = np.ascontiguousarray(self.pool.features[::every])
+        native = ensemble.predict(some)
+        served = session.run(None, {"features": some})[0].astype(np.float64).reshape(native.shape)
+        scale = 1.0 if self.data.classes else float(np.std(self.pool.target)) or 1.0
+        return _row_ms(session, some), float(np.abs(served - native).max()) / scale
 
     def _finish(self) -> Found:
         fast = self._fast(self._row_limit())
         whole = {i: self._refit(self.fitted[i], position, len(fast)) for position, i in enumerate(fast)}
         built_fast = self._build(fast, {i: [model] for i, model in whole.items()})
         whole = {i: model for i, model in whole.items() if model is not self.fitted[i].member.models[0]}
-        while built_fast.row_ms > self._row_limit() and len(fast) > 1:
+        fast = built_fast.weights
+        # What is measured differs from run to run, so that a budget of trials goes by the estimate.
+        while self.timed and built_fast.row_ms > self._row_limit() and len(fast) > 1:
             # The estimate was too low on this machine: without the dearest.
             dearest = max(fast, key=lambda i: self._cost(i, bags=False))
             left = [i for i in fast if i != dearest]
             kept = {i: m.models for i, m in zip(fast, built_fast.ensemble.members, strict=True)}
-            weights = greedy([self.fitted[i].oof for i in left], self.truth, self.options.metric)
-            fast = {i: float(w) for i, w in zip(left, weights, strict=True) if w > 0}
-            built_fast = self._build(fast, kept)
+            weights = greedy([self.fitted[i].oof for i in left], self.truth, self.metric)
+            built_fast = self._build({i: float(w) for i, w in zip(left, weights, strict=True) if w > 0}, kept)
+            fast = built_fast.weights
         accurate = self._accurate(ACCURATE_MS)
         built = self._build(accurate, {i: self.fitted[i].member.models for i in accurate}, whole)
-        if built.row_ms > ACCURATE_MS and len(accurate) > 1:
+        if self.timed and built.row_ms > ACCURATE_MS and len(accurate) > 1:
             self.cost_factor *= built.row_ms / max(0.02 + sum(self._cost(i, bags=True) for i in accurate), 1e-3)
             accurate = self._accurate(ACCURATE_MS)
             built = self._build(accurate, {i: self.fitted[i].member.models for i in accurate}, whole)
+        accurate = built.weights
         endings: dict[Ending, Built] = {"accurate": built, "fast": built_fast}
-        ending: Ending = "accurate" if self.limit is None or built.row_ms <= self.limit else "fast"
+        cost = built.row_ms if self.timed else 0.02 + sum(self._cost(i, bags=True) for i in accurate)
+        ending: Ending = "accurate" if self.limit is None or cost <= self.limit else "fast"
         if self.options.ending != "auto":
             ending = self.options.ending
         lines = {name: self._line(name, one, accurate if name == "accurate" else fast) for name, one in endings.items()}
         members = [dataclasses.replace(t, weight=self._weight_of(t, accurate)) for t in self.trials]
-        metric = self.options.metric
+        metric = self.metric
         members.sort(key=lambda t: (not np.isfinite(t.score), as_error(metric, t.score) if np.isfinite(t.score) else 0.0))
         board = [lines[ending], *(line for name, line in lines.items() if name != ending), *members]
-        return Found(endings[ending].ensemble, ending, lines[ending], board, endings, time.monotonic() - self.start)
+        return Found(endings[ending].ensemble, ending, lines[ending], board, endings, time.monotonic() - self.start, self.metric)
 
     def _line(self, name: str, built: Built, members: dict[int, float]) -> Trial:
         seconds = sum(self.fitted[i].trial.seconds for i in members)
@@ -475,14 +528,15 @@ class _Search:
         return model if model.rounds > 0.8 * fitted.member.rounds else first
 
 
-def _row_ms(onnx: bytes, features: NDArray[np.float32]) -> float:
-    """Median milliseconds of one row, of up to 200 rows and a quarter of a second."""
-    import onnxruntime
+def _selectable(metric: str, data: TrainingData, truth: NDArray[np.float64]) -> str:
+    """The metric, or the task's usual one if it is no number on these rows, as ROC-AUC where a class is absent or R² of a constant."""
+    random = np.random.default_rng(0)
+    any_answer = random.dirichlet(np.ones(data.classes), len(truth)) if data.classes else random.normal(size=len(truth))
+    return metric if np.isfinite(METRICS[metric](truth, any_answer)) else "log_loss" if data.classes else "rmse"
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+
+def _row_ms(session: Any, features: NDArray[np.float32]) -> float:
+    """Median milliseconds of one row, of up to 200 rows and a quarter of a second."""
     times: list[float] = []
     end = time.perf_counter() + 0.25
     for number in range(200):
@@ -541,6 +595,10 @@ def _folds(
         # A class with fewer rows than folds is always trained on: a fold without it would know fewer classes.
         sizes = np.bincount(target.astype(np.int64), minlength=data.classes)
         fold[sizes[target.astype(np.int64)] < count] = -1
+        for label in range(data.classes):
+            mine = target == label
+            if len(np.unique(fold[mine])) == 1:  # All of its rows in one fold, which would be predicted by models that do not know it.
+                fold[mine] = -1
     folds = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(count)]
     return [pair for pair in folds if len(pair[1])], np.flatnonzero(fold >= 0)
 
@@ -554,7 +612,7 @@ def leaderboard_table(trials: Sequence[Trial], metric: str, unit: str) -> str:
     """The leaderboard as aligned text, best first."""
     arrow = "higher is better" if metric in RISING else "lower is better"
     head = f"{'':2}{'#':>3}  {'model':<21}  {f'{metric} {unit}'.strip():>14}  {'weight':>6}  {'fit s':>6}  {'trees':>6}  {'row ms':>6}  {'MB':>6}"
-    lines = [f"out-of-fold {metric} ({arrow})", head]
+    lines = [f"{metric} on rows not trained on ({arrow})", head]
     for rank, t in enumerate(trials):
         mark = "★ " if rank == 0 else "  "
         note = f"  failed: {t.failure}" if t.failure else "  time was up" if t.stopped else ""

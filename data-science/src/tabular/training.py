@@ -58,13 +58,11 @@ def train_automl(
         row_ms = None if limit is None else _OF_A_ROW * limit
         found = search(data, options, begun=begun, progress=bar, row_ms=row_ms, holdout=project.split.by == "time")
         bar.close()
-        print(leaderboard_table(found.leaderboard, options.metric, contract.target_unit))
+        print(leaderboard_table(found.leaderboard, found.metric, contract.target_unit))
         trials = [asdict(trial) for trial in found.leaderboard]
-        facts = Facts(
-            "automl", found.model.family, found.model.size, features, found.seconds, options.metric, found.best.score, float("nan")
-        )
+        facts = Facts("automl", found.model.family, found.model.size, features, found.seconds, found.metric, found.best.score, float("nan"))
         facts.settings, facts.leaderboard, facts.ending = found.best.settings, trials, found.ending
-        facts.baseline = baseline(contract.task, data, options.metric)
+        facts.baseline = baseline(contract.task, data, found.metric)
         for ending, built in found.endings.items():
             path = output / "endings" / ending / "model.onnx"
             path.parent.mkdir(parents=True, exist_ok=True)
