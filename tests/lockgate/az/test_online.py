@@ -412,7 +412,12 @@ def test_data_are_collected_when_asked_for(service):
     service.deploy("blue", "--all-traffic", more=more)
     _, _, headers = service.call({"input_data": [{"a": 1}]})
     folder = service.store.folder / "endpoints" / "ep1" / "blue" / "data"
-    lines = until(lambda: [json.loads(line) for path in folder.rglob("*.jsonl") for line in path.read_text().splitlines()])
+
+    def collected():
+        found = [json.loads(line) for path in folder.rglob("*.jsonl") for line in path.read_text().splitlines()]
+        return found if len(found) > 1 else None  # One file is written after the other.
+
+    lines = until(collected)
     assert sorted(line["type"] for line in lines) == ["azureml.inference.model_inputs", "azureml.inference.model_outputs"]
     assert {line["correlationid"] for line in lines} == {headers["x-ms-request-id"]}
     assert next(line for line in lines if line["type"].endswith("inputs"))["data"] == [{"a": 1}]
