@@ -63,9 +63,9 @@ def test_families_that_azure_has_not_are_refused_if_no_other_is_left() -> None:
 
 
 def test_settings_that_azure_has_not_are_refused_by_name() -> None:
-    with pytest.raises(UserError, match="search.class_weight: found balanced; allowed with --engine azure: none"):
+    with pytest.raises(UserError, match=r"search\.class_weight: found balanced; allowed with --engine azure: none"):
         body(class_weight="balanced")
-    with pytest.raises(UserError, match="search.budget_trials: found 5; with --engine azure time alone is a budget"):
+    with pytest.raises(UserError, match=r"search\.budget_trials: found 5; with --engine azure time alone is a budget"):
         body(budget_trials=5)
 
 
