@@ -43,7 +43,7 @@ _SKEWED: Final = 1.0
 _LEAST: Final = 0.3
 _AGREEMENT: Final = 5e-5
 """Largest difference of graph and native models in deviations of the target, or in probability; half of what `predict` allows."""
-_COMPARED: Final = 2_000
+_COMPARED: Final = 300
 _TREE_US: Final = {"lightgbm": 0.08, "xgboost": 0.08, "catboost": 0.08, "extra_trees": 0.4}
 """Microseconds of a tree for one row, until it is measured; 15 for a model of layers."""
 _EXPORT_S: Final = 0.00015
@@ -190,7 +190,8 @@ class _Search:
         except Exception:  # noqa: BLE001 - the trial itself will say why
             return count
         fit = (time.monotonic() - begun) * NEEDED["lightgbm"] / settings["learning_rate"] / 20
-        while count > 3 and fit * count > 0.12 * self.options.seconds:
+        least = 5 if rows <= _FOLDS[0][0] else 3  # Of a small table a fold takes rows that are missed more than the time.
+        while count > least and fit * count > 0.12 * self.options.seconds:
             count -= 1
         return count
 
@@ -420,15 +421,28 @@ class _Search:
     def _error(self, index: int) -> float:
         return as_error(self.metric, self.fitted[index].trial.score)
 
-    def _accurate(self, limit: float) -> dict[int, float]:
-        """Members of `accurate` with their weights: all that selection chose, without the least of them until the cost is below the limit."""
+    def _accurate(self, limit: float) -> tuple[dict[int, float], dict[int, list[Model]]]:
+        """Members of `accurate` with their weights, and their bags: fewer of the dearest until one row costs less than the limit."""
         kept = {i: float(w) for i, w in enumerate(self.weights) if w > 0}
-        while len(kept) > 1 and 0.02 + sum(self._cost(i, bags=True) for i in kept) > limit:
-            least = min(kept, key=lambda i: kept[i] / self._cost(i, bags=True))
-            names = [i for i in kept if i != least]
-            weights = greedy([self.fitted[i].oof for i in names], self.truth, self.metric)
-            kept = {i: float(w) for i, w in zip(names, weights, strict=True) if w > 0}
-        return kept
+        models = {i: list(self.fitted[i].member.models) for i in kept}
+        while self._bagged_cost(models) > limit:
+            many = [i for i in models if len(models[i]) > 1]
+            if many:
+                models[max(many, key=lambda i: self._bagged_cost({i: models[i]}))].pop()
+            elif len(kept) > 1:
+                least = min(kept, key=lambda i: kept[i] / self._bagged_cost({i: models[i]}))
+                del models[least]
+                names = list(models)
+                weights = greedy([self.fitted[i].oof for i in names], self.truth, self.metric)
+                kept = {i: float(w) for i, w in zip(names, weights, strict=True) if w > 0}
+                models = {i: models[i] for i in kept}
+            else:
+                break
+        return kept, models
+
+    def _bagged_cost(self, models: dict[int, list[Model]]) -> float:
+        """Milliseconds for one row through these bags."""
+        return 0.02 + sum(self._cost(i, bags=True) * len(m) / len(self.fitted[i].member.models) for i, m in models.items())
 
     def _build(self, members: dict[int, float], models: dict[int, list[Model]], whole: dict[int, Model] | None = None) -> Built:
         """An ending. Of a member that was fitted on all rows as well (`whole`), that model has half the weight."""
@@ -480,15 +494,15 @@ class _Search:
             weights = greedy([self.fitted[i].oof for i in left], self.truth, self.metric)
             built_fast = self._build({i: float(w) for i, w in zip(left, weights, strict=True) if w > 0}, kept)
             fast = built_fast.weights
-        accurate = self._accurate(ACCURATE_MS)
-        built = self._build(accurate, {i: self.fitted[i].member.models for i in accurate}, whole)
-        if self.timed and built.row_ms > ACCURATE_MS and len(accurate) > 1:
-            self.cost_factor *= built.row_ms / max(0.02 + sum(self._cost(i, bags=True) for i in accurate), 1e-3)
-            accurate = self._accurate(ACCURATE_MS)
-            built = self._build(accurate, {i: self.fitted[i].member.models for i in accurate}, whole)
+        accurate, bags = self._accurate(ACCURATE_MS)
+        built = self._build(accurate, bags, whole)
+        if self.timed and built.row_ms > ACCURATE_MS:
+            self.cost_factor *= built.row_ms / self._bagged_cost(bags)
+            accurate, bags = self._accurate(ACCURATE_MS)
+            built = self._build(accurate, bags, whole)
         accurate = built.weights
         endings: dict[Ending, Built] = {"accurate": built, "fast": built_fast}
-        cost = built.row_ms if self.timed else 0.02 + sum(self._cost(i, bags=True) for i in accurate)
+        cost = built.row_ms if self.timed else self._bagged_cost({i: bags[i] for i in accurate if i in bags})
         ending: Ending = "accurate" if self.limit is None or cost <= self.limit else "fast"
         if self.options.ending != "auto":
             ending = self.options.ending
