@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +17,48 @@ from tabular.onnx_session import open_session, run_session
 from tabular.portfolio import Configuration, neighbour, portfolio
 
 TASKS = {"regression": load_diabetes, "binary": load_breast_cancer, "three classes": load_iris}
+CLASSES = {"regression": 0, "binary": 2, "three classes": 3}
 FOREST = {"n_estimators": 30, "max_depth": 6, "max_features": "sqrt", "min_samples_leaf": 2}
 
 
+CODE = 5
+"""Column of a category's codes in every table here."""
+
+
 def training(task: str) -> TrainingData:
+    """A real table with missing values, one of whose columns becomes the code of a category that goes with the target in no order."""
     x, y = TASKS[task](return_X_y=True)
     random = np.random.default_rng(1)
     order = random.permutation(len(y))
     x, y = x[order][:, :12].astype(np.float32), y[order].astype(np.float64)
     x[random.random(x.shape) < 0.08] = np.nan
+    code = (
+        random.permutation(40)[
+            np.clip(40 * (np.argsort(np.argsort(y + random.normal(size=len(y)) * y.std() / 3)) / len(y)), 0, 39).astype(int)
+        ]
+        + 1
+    )
+    code[random.random(len(y)) < 0.05] = -1
+    x = np.column_stack([x[:, :CODE], code, x[:, CODE:]]).astype(np.float32)
     half = len(y) * 2 // 3
     classes = 0 if task == "regression" else len(set(y))
     metric = "log_loss" if classes else "rmse"
     kind: Any = "classification" if classes else "regression"
-    return TrainingData(kind, classes, metric, Table(x[:half], y[:half]), Table(x[half:], y[half:]))
+    return TrainingData(kind, classes, metric, Table(x[:half], y[:half]), Table(x[half:], y[half:]), (min(CODE, x.shape[1] - 1),))
 
 
-def settings(family: str, trial: int) -> dict[str, Any]:
+def settings(family: str, trial: int, task: str = "binary") -> dict[str, Any]:
     """The portfolio's first configuration of a family, or a neighbour of it."""
     if family == "random_forest":
         return dict(FOREST)
-    first = next(c for c in portfolio((family,), log=False))
+    first = next(c for c in portfolio((family,), classes=CLASSES[task], log=False))
     chosen = first if trial == 0 else neighbour(first, np.random.default_rng(trial))
     return dict(chosen.settings)
 
 
 def fitted(family: str, task: str, trial: int = 0) -> tuple[Any, TrainingData]:
     data = training(task)
-    return families.module(family).fit(data, settings(family, trial), Budget(None, seed=trial)), data
+    return families.module(family).fit(data, settings(family, trial, task), Budget(None, seed=trial)), data
 
 
 def onnx(model: Any, folder: Path, features: int) -> Any:
@@ -56,7 +71,9 @@ def strange(data: TrainingData) -> Any:
     """Rows beside the training ones: missing everywhere, very large and small, zeros, values on and around thresholds."""
     x = data.train.features
     width = x.shape[1]
-    edges = [np.nextafter(x[:50], np.float32(side)) for side in (-np.inf, np.inf)]
+    edges: list[Any] = [np.nextafter(x[:50], np.float32(side)) for side in (-np.inf, np.inf)]
+    for edge in edges:
+        edge[:, data.categorical] = x[:50, data.categorical]  # A code is a whole number.
     fixed = [np.full((1, width), value, dtype=np.float32) for value in (np.nan, 0.0, -0.0, 1e30, -1e30)]
     return np.ascontiguousarray(np.vstack([x, data.validation.features, *edges, *fixed]))
 
@@ -95,8 +112,8 @@ def test_a_saved_model_predicts_what_it_did_and_is_no_pickle(tmp_path: Path, fam
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("family", families.NAMES)
 def test_a_family_learns_more_than_the_mean_and_the_same_each_time(family: str, task: str) -> None:
+    from tabular.leaderboard import baseline
     from tabular.metrics import METRICS
-    from tabular.search import baseline
 
     model, data = fitted(family, task)
     again, _ = fitted(family, task)
@@ -154,7 +171,7 @@ def test_rows_that_weigh_more_count_more(family: str) -> None:
 @pytest.mark.parametrize("link", ["identity", "log"])
 def test_a_neighbour_has_the_same_keys_in_range(link: Any) -> None:
     random = np.random.default_rng(0)
-    for first in portfolio(families.NAMES, log=link == "log"):
+    for first in portfolio(families.NAMES, classes=0, log=link == "log"):
         now = first
         for _ in range(30):
             now = neighbour(now, random)
@@ -163,6 +180,32 @@ def test_a_neighbour_has_the_same_keys_in_range(link: Any) -> None:
             for name in ("feature_fraction", "bagging_fraction", "subsample", "colsample_bytree", "rsm"):
                 assert 0 < now.settings.get(name, 0.5) <= 1
     assert any(neighbour(Configuration("linear", {"strength": 1.0}), random).settings["strength"] != 1.0 for _ in range(3))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_lightgbm_parts_the_levels_of_a_category_and_its_graph_does_so(tmp_path: Path, task: str) -> None:
+    """Codes in no order, above and below 32 (where the runtime looks a set up in another way), beside levels that training had not."""
+    random = np.random.default_rng(0)
+    code = random.integers(1, 61, 3000)
+    effect = random.normal(size=61)[code] + 0.1 * random.normal(size=3000)
+    classes = CLASSES[task]
+    target = np.digitize(effect, np.quantile(effect, np.arange(1, classes) / classes)).astype(float) if classes else effect
+    x = np.column_stack([code, random.normal(size=3000)]).astype(np.float32)
+    kind: Any = "classification" if classes else "regression"
+    as_numbers = TrainingData(kind, classes, "rmse", Table(x[:2000], target[:2000]), Table(x[2000:], target[2000:]))
+    as_levels = dataclasses.replace(as_numbers, categorical=(0,))
+
+    def error(data: TrainingData) -> tuple[float, Any]:
+        model = families.module("lightgbm").fit(data, {"num_leaves": 4, "learning_rate": 0.1}, Budget(None, trees=20))
+        said, actual = model.predict(x[2000:]), target[2000:]
+        return float(np.mean((said - actual) ** 2) if not classes else -np.mean(np.log(said[range(1000), actual.astype(int)]))), model
+
+    levels, model = error(as_levels)
+    assert levels < 0.9 * error(as_numbers)[0]
+    strangers = np.column_stack([[-1, 61, 1e6, np.nan, np.inf, -np.inf, 0, 33], np.zeros(8)]).astype(np.float32)
+    rows = np.vstack([x, strangers])
+    native = model.predict(rows)
+    np.testing.assert_allclose(run_session(onnx(model, tmp_path, 2), rows).reshape(native.shape), native, atol=1e-5)
 
 
 def test_an_unknown_family_is_refused_by_name() -> None:

@@ -15,11 +15,12 @@ from data_science.support import prep_arguments, step, write_csv
 from tabular import ensemble, families
 from tabular.errors import DataError
 from tabular.families import Budget, Table, TrainingData
+from tabular.leaderboard import baseline, leaderboard_table
 from tabular.metrics import METRICS, as_error
 from tabular.onnx_session import open_session, run_session
 from tabular.portfolio import portfolio
 from tabular.project import Search
-from tabular.search import baseline, leaderboard_table, search
+from tabular.search import search
 
 QUICK = ("lightgbm", "extra_trees", "neural", "linear")
 """Without a time limit the others take long on tables as small as these."""
@@ -117,7 +118,7 @@ def test_every_member_family_in_one_graph_is_the_native_ensemble(tmp_path: Path)
     """Whatever selection takes on a table: here all families have a weight."""
     for data in (training(), training(load_wine, "log_loss"), training(load_breast_cancer, "log_loss"), long_tailed()):
         members = []
-        for number, configuration in enumerate(portfolio(ALL, log=True)):
+        for number, configuration in enumerate(portfolio(ALL, classes=data.classes, log=True)):
             link: Any = configuration.link if data.task == "regression" else "identity"
             target = np.log1p(data.train.target) if link == "log" else data.train.target
             shift, scale = (float(target.mean()), float(target.std())) if data.task == "regression" else (0.0, 1.0)
@@ -125,7 +126,8 @@ def test_every_member_family_in_one_graph_is_the_native_ensemble(tmp_path: Path)
             models = [
                 families.module(configuration.family).fit(rows, dict(configuration.settings), Budget(None, seed=s, trees=9)) for s in (0, 1)
             ]
-            members.append(ensemble.Member(configuration.family, {}, models, link, shift, scale, (number + 1) / 10))
+            calibration = {"smoothing": 0.1 * (models[0].transform == "probability"), "temperature": 0.4} if data.classes else {}
+            members.append(ensemble.Member(configuration.family, {}, models, link, shift, scale, (number + 1) / 10, **calibration))
         total = sum(m.weight for m in members)
         for member in members:
             member.weight /= total
@@ -291,7 +293,7 @@ def test_what_a_row_was_measured_to_take_changes_nothing_with_a_budget_of_trials
     data = training()
     options = Search(families=QUICK, budget_trials=4)
     usual = search(data, options, row_ms=1.0)
-    monkeypatch.setattr("tabular.search._row_ms", lambda *_: 40.0)
+    monkeypatch.setattr("tabular.endings._row_ms", lambda *_: 40.0)
     slow = search(data, options, row_ms=1.0)
     assert slow.ending == usual.ending
     assert [slow.endings[e].onnx for e in ("accurate", "fast")] == [usual.endings[e].onnx for e in ("accurate", "fast")]

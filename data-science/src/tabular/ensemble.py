@@ -18,6 +18,7 @@ from .metrics import METRICS, as_error
 from .trees import Transform
 
 FAMILY: Final = "ensemble"
+_NUMBERS: Final = ("shift", "scale", "weight", "smoothing", "temperature")
 _ROUNDS: Final = 40
 _ROWS: Final = (20_000, 50_000)
 """At most so many rows choose weights and temperature: by a metric that sorts, and by others."""
@@ -34,6 +35,8 @@ class Member:
         link: "log" if the models say the logarithm of 1 + target.
         shift, scale: of a regression: scale * raw + shift is the target, or its logarithm.
         weight: in the ensemble.
+        smoothing: share of every chance that all classes have alike: no vote of some dozen trees is no proof that it can't be.
+        temperature: of a classification; see `tempered`. Forests say too little of what they know, boosted trees at times too much.
     """
 
     family: str
@@ -43,6 +46,8 @@ class Member:
     shift: float = 0.0
     scale: float = 1.0
     weight: float = 1.0
+    smoothing: float = 0.0
+    temperature: float = 1.0
 
     @property
     def size(self) -> int:
@@ -57,11 +62,20 @@ class Member:
     def predict(self, features: NDArray[np.float32]) -> Predictions:
         """Predictions of shape (n,), or probabilities of shape (n, classes)."""
         raw = np.mean([model.raw(features) for model in self.models], axis=0)
-        return from_raw(raw, self.models[0].transform, self.link, self.shift, self.scale)
+        found = from_raw(raw, self.models[0].transform, self.link, self.shift, self.scale)
+        return self.calibrated(found)
+
+    def calibrated(self, predicted: Predictions) -> Predictions:
+        """Predictions as they come from `from_raw`, smoothed and tempered."""
+        if self.smoothing:
+            predicted = (1 - self.smoothing) * predicted + self.smoothing / predicted.shape[1]
+        return tempered(predicted, self.temperature)
 
     def part(self) -> Part:
         """What the ONNX graph needs."""
-        return Part([model.form() for model in self.models], self.weight, self.link, self.shift, self.scale)
+        return Part(
+            [model.form() for model in self.models], self.weight, self.link, self.shift, self.scale, self.smoothing, self.temperature
+        )
 
 
 def from_raw(raw: Predictions, transform: Transform, link: Link, shift: float, scale: float) -> Predictions:
@@ -107,7 +121,7 @@ class Ensemble:
             for fold, model in enumerate(member.models):
                 families.save(model, folder / f"member-{number}" / f"model-{fold}")
             kept = {"family": member.family, "settings": member.settings, "models": len(member.models), "link": member.link}
-            facts.append({**kept, "shift": member.shift, "scale": member.scale, "weight": member.weight})
+            facts.append({**kept, **{name: getattr(member, name) for name in _NUMBERS}})
         document = {"family": FAMILY, "trees": self.size, "classes": self.classes, "temperature": self.temperature, "members": facts}
         (folder / "native.json").write_text(json.dumps(document, indent=1) + "\n")
 
@@ -120,7 +134,8 @@ def load(folder: Path) -> Model | Ensemble:
     members = []
     for number, kept in enumerate(facts["members"]):
         models = [families.load(folder / f"member-{number}" / f"model-{fold}") for fold in range(kept["models"])]
-        members.append(Member(kept["family"], kept["settings"], models, kept["link"], kept["shift"], kept["scale"], kept["weight"]))
+        numbers = {name: kept[name] for name in _NUMBERS}
+        members.append(Member(kept["family"], kept["settings"], models, kept["link"], **numbers))
     return Ensemble(members, facts["classes"], facts["temperature"])
 
 
@@ -180,7 +195,8 @@ def tempered(chances: Predictions, temperature: float) -> Predictions:
     return np.asarray(sharp / sharp.sum(axis=1, keepdims=True))
 
 
-_TEMPERATURES: Final = tuple(float(t) for t in np.round(np.geomspace(0.6, 1.7, 45), 4))
+_TEMPERATURES: Final = tuple(float(t) for t in np.round(np.geomspace(0.2, 2.0, 70), 4))
+"""Down to 0.2, because a forest's mean of votes is never as sure as it might be."""
 _GAIN: Final = 0.001
 
 

@@ -14,11 +14,13 @@ from .expression_frames import with_expressions
 from .expressions import Expression, column
 from .profile import ColumnProfile, category_profile, number_profile
 from .project import Project
-from .recipe import CategoryFeature, NumberFeature, Recipe
+from .recipe import CODE, CategoryFeature, NumberFeature, Recipe
 from .recipe_frames import FoldTables
 
 MAX_LEVELS: Final = 10_000
 """Levels of a category that get a value of their own; rarer ones count as unseen."""
+MAX_CODES: Final = 64
+"""Levels of a category that gets a code beside the mean of its target: with more of them, parting levels learns noise."""
 Table = dict[str, tuple[float, ...]]
 _TOGETHER: Final = 4
 """Columns of training rows held in memory at once."""
@@ -92,10 +94,11 @@ def fit(train: nw.LazyFrame[Any], project: Project, derived: dict[str, Expressio
         if len(known) == 1 and None not in counts:
             dropped[name] = f"only one level, {known[0]!r}"
             continue
-        category, tables = _fit_category(name, expression, counts, project)
-        categories.append(category)
-        if tables:
-            folds[category.outputs[0]] = tables
+        for method in _methods(name, len(known), project):
+            category, tables = _fit_category(name, expression, counts, project, method)
+            categories.append(category)
+            if tables:
+                folds[category.outputs[0]] = tables
     return Fitted(Recipe(tuple(numbers), tuple(categories), rows, sha256), folds, profile, dropped)
 
 
@@ -167,14 +170,33 @@ def _count_levels(
     return dict(sorted(found.items(), key=lambda item: (-item[1][:, 0].sum(), item[0] or "")))
 
 
+def _methods(name: str, levels: int, project: Project) -> tuple[str, ...]:
+    """How a category is encoded: by the mean of the target *and* by a code where that is left to us and its levels are not too many.
+
+    The mean alone puts levels in the order of what goes with them (the clearest diamonds are the smallest); a code lets trees that know
+    categories part the levels as they need.
+    """
+    encodings = project.encodings
+    method = encodings.columns.get(name, encodings.default)
+    if method != "auto":
+        return (method,)
+    if levels <= encodings.one_hot_max_levels:
+        return ("one_hot",)
+    return ("target", "ordinal") if levels <= MAX_CODES else ("target",)
+
+
+def _in_order(name: str, levels: list[str], contract: Contract) -> list[str]:
+    """As project.yml lists them, where it does; else by name, which keeps grades and ranges ("18-24", "25-34") in order."""
+    declared = contract.by_name[name].levels if name in contract.by_name else ()
+    place = {level: number for number, level in enumerate(declared or ())}
+    return sorted(levels, key=lambda level: (place.get(level, len(place)), level))
+
+
 def _fit_category(
-    name: str, source: Expression, counts: dict[str | None, NDArray[np.float64]], project: Project
+    name: str, source: Expression, counts: dict[str | None, NDArray[np.float64]], project: Project, method: str
 ) -> tuple[CategoryFeature, list[dict[str, tuple[float, ...]]]]:
     encodings = project.encodings
     levels = [level for level in counts if level is not None][:MAX_LEVELS]
-    method = encodings.columns.get(name, encodings.default)
-    if method == "auto":
-        method = "one_hot" if len(levels) <= encodings.one_hot_max_levels else "target"
     json = source.to_json()
     total = sum(float(c[:, 0].sum()) for c in counts.values())
     nothing = np.zeros_like(next(iter(counts.values())))
@@ -188,8 +210,8 @@ def _fit_category(
         none = (float(absent[:, 0].sum()) / total,)
         return CategoryFeature(json, method, (f"{name}__frequency",), shares, (0.0,), none), []
     if method == "ordinal":
-        codes: Table = {level: (float(i),) for i, level in enumerate(levels)}
-        return CategoryFeature(json, method, (f"{name}__code",), codes, (-1.0,), (-1.0,)), []
+        codes: Table = {level: (float(i),) for i, level in enumerate(_in_order(name, levels, project.contract), 1)}
+        return CategoryFeature(json, method, (name + CODE,), codes, (-1.0,), (-1.0,)), []
 
     def encode(keep: NDArray[np.bool_]) -> tuple[dict[str, tuple[float, ...]], tuple[float, ...], tuple[float, ...]]:
         overall = np.sum([c[keep].sum(axis=0) for c in counts.values()], axis=0)

@@ -27,6 +27,8 @@ class Part:
         forms: of its models, whose raw values are averaged.
         weight: of its prediction.
         shift, scale: of a regression: scale * raw + shift is the target, or with the link "log" its logarithm.
+        smoothing: of a forest's chances: they are mixed with this share of even ones.
+        temperature: of a classification: its chances are raised to 1 / temperature and sum to 1 again.
     """
 
     forms: Sequence[Trees | Layers]
@@ -34,6 +36,8 @@ class Part:
     link: Link = "identity"
     shift: float = 0.0
     scale: float = 1.0
+    smoothing: float = 0.0
+    temperature: float = 1.0
 
 
 class _Builder:
@@ -93,9 +97,7 @@ def build(parts: Sequence[Part], features: int, classes: int, *, temperature: fl
     if plain:
         answers.append(b.add("Add", b.add("Sum", *plain), b.constant([base])))
     total = b.add("Sum", *answers)
-    if temperature != 1.0:
-        sharp = b.add("Pow", total, b.constant(1 / temperature))
-        total = b.add("Div", sharp, b.add("ReduceSum", sharp, _axis(b), keepdims=1))
+    total = _tempered(b, total, temperature)
     b.nodes.append(helper.make_node("Identity", [total], ["prediction"]))
     graph = helper.make_graph(
         b.nodes,
@@ -118,9 +120,10 @@ def _raw(b: _Builder, part: Part, scale: float, *, many: bool) -> tuple[list[str
     base: Any = np.zeros(part.forms[0].outputs)
     for form in part.forms:
         if isinstance(form, Trees):
-            nodes = form.nodes(b.name("trees"), share, many=many)
+            nodes, constants, outputs = form.nodes(b.name("trees"), share, many=many)
             b.nodes += nodes
-            names += [node.output[0] for node in nodes]
+            b.constants += constants
+            names += outputs
             base = base + share * form.base
         else:
             name = b.name("layers")
@@ -149,8 +152,11 @@ def _whole(b: _Builder, values: list[int]) -> str:
     return name
 
 
-def _axis(b: _Builder) -> str:
-    return _whole(b, [1])
+def _tempered(b: _Builder, chances: str, temperature: float) -> str:
+    if temperature == 1.0:
+        return chances
+    sharp = b.add("Pow", chances, b.constant(1 / temperature))
+    return b.add("Div", sharp, b.add("ReduceSum", sharp, _whole(b, [1]), keepdims=1))
 
 
 def _predicted(b: _Builder, raw: str, part: Part, classes: int) -> str:
@@ -160,11 +166,16 @@ def _predicted(b: _Builder, raw: str, part: Part, classes: int) -> str:
         return b.add("Sub", b.add("Exp", scaled), b.constant(1.0))
     transform = part.forms[0].transform
     if transform == "softmax":
+        # Of the values before the exponential, and so exact where a chance is tiny.
+        raw = raw if part.temperature == 1.0 else b.add("Mul", raw, b.constant(1 / part.temperature))
         return b.add("Softmax", raw, axis=1)
     if transform == "sigmoid":
+        raw = raw if part.temperature == 1.0 else b.add("Mul", raw, b.constant(1 / part.temperature))
         positive = b.add("Sigmoid", raw)
         return b.add("Concat", b.add("Sub", b.constant(1.0), positive), positive, axis=1)
-    return raw
+    if part.smoothing:
+        raw = b.add("Add", b.add("Mul", raw, b.constant(1 - part.smoothing)), b.constant(part.smoothing / classes))
+    return _tempered(b, raw, part.temperature)
 
 
 def _row_order(parts: Sequence[Part], features: int) -> list[int]:

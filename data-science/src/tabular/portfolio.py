@@ -1,7 +1,7 @@
 """The configurations that the search tries, in a fixed order, and how their neighbourhood is drawn.
 
 The order is that of what a member adds to an ensemble for its time: the two boosting libraries that differ most, the same on a log scale
-where the target asks for it, then what is unlike them (a network, randomised trees, a linear model), then variants of what came first.
+where the target asks for it, then what is unlike them (randomised trees down to single rows, a network, a linear model), then variants.
 It knows nothing of a table but its task and the skewness of its target. See docs/decisions/021.
 """
 
@@ -45,24 +45,28 @@ _XGB = {"learning_rate": 0.06, "max_depth": 6, "min_child_weight": 5.0, "subsamp
 _FIRST: Final = (Configuration("lightgbm", _LIGHT), Configuration("catboost", _CAT))
 _OTHERS: Final = (
     Configuration("neural", {}),
-    Configuration("extra_trees", {"min_samples_leaf": 3, "max_features": 0.6}),
     Configuration("linear", {"strength": 1.0}),
     Configuration("catboost", {"learning_rate": 0.06, "depth": 8, "l2_leaf_reg": 6.0, "rsm": 0.7, "random_strength": 2.0}),
-    Configuration("lightgbm", {**_LIGHT, "extra_trees": True, "num_leaves": 63, "feature_fraction": 0.9, "learning_rate": 0.06}),
+    Configuration("lightgbm", {**_LIGHT, "extra_trees": True, "feature_fraction": 1.0}),
+    Configuration("lightgbm", {**_LIGHT, "num_leaves": 127, "min_data_in_leaf": 10, "feature_fraction": 0.5, "lambda_l2": 10.0}),
+    Configuration("extra_trees", {"min_samples_leaf": 1, "max_features": 1.0}),
     Configuration("xgboost", _XGB),
     Configuration("neural", {"hidden": (256, 128), "learning_rate": 0.002, "alpha": 1e-2}),
-    Configuration("lightgbm", {**_LIGHT, "num_leaves": 127, "min_data_in_leaf": 10, "feature_fraction": 0.5, "lambda_l2": 10.0}),
+    Configuration("extra_trees", {"min_samples_leaf": 5, "max_features": 0.5}),
     Configuration("catboost", {"learning_rate": 0.08, "depth": 4, "l2_leaf_reg": 2.0, "rsm": 0.8}),
     Configuration("lightgbm", {**_LIGHT, "num_leaves": 8, "learning_rate": 0.06, "min_data_in_leaf": 5}),
     Configuration("xgboost", {**_XGB, "max_depth": 10, "min_child_weight": 20.0, "colsample_bytree": 0.5, "lambda": 5.0}),
-    Configuration("extra_trees", {"min_samples_leaf": 1, "max_features": 1.0}),
 )
 
 
-def portfolio(families: tuple[str, ...], *, log: bool) -> list[Configuration]:
-    """The configurations of these families, in order; with `log`, the first two also on a log scale."""
-    twins = [Configuration(c.family, c.settings, "log") for c in _FIRST] if log else []
-    return [c for c in (*_FIRST, *twins, *_OTHERS) if c.family in families]
+def portfolio(families: tuple[str, ...], *, classes: int, log: bool) -> list[Configuration]:
+    """The configurations of these families, in order; with `log`, the first two also on a log scale. `classes` is 0 for a regression."""
+    light, cat = (Configuration(c.family, c.settings, "log") for c in _FIRST)
+    # Trees of single rows, of a few features each, for classes; a mean of two rows does better for a number.
+    forest = {"min_samples_leaf": 1, "max_features": "sqrt"} if classes else {"min_samples_leaf": 2, "max_features": 0.5}
+    trees = Configuration("extra_trees", forest)
+    found = (*_FIRST, light, trees, cat, *_OTHERS) if log else (*_FIRST, trees, *_OTHERS)
+    return [c for c in found if c.family in families]
 
 
 def neighbour(of: Configuration, random: np.random.Generator) -> Configuration:
@@ -70,7 +74,7 @@ def neighbour(of: Configuration, random: np.random.Generator) -> Configuration:
     s = dict(of.settings)
 
     def times(name: str, factor: float, low: float, high: float) -> None:
-        if name in s:
+        if isinstance(s.get(name), (int, float)):
             s[name] = float(np.clip(s[name] * factor ** random.uniform(-1, 1), low, high))
 
     def whole(name: str, factor: float, low: int, high: int) -> None:

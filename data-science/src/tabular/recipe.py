@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 FORMAT: Final = 1
+CODE: Final = "__code"
+"""Ends the name of a feature that is the number of a category's level, below 0 for none."""
 
 
 @dataclass(frozen=True)

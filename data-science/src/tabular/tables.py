@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .contract import Contract
 from .errors import DataError
 from .families import Table, TrainingData
-from .recipe import Recipe
+from .recipe import CODE, Recipe
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ def load_training(train: Path, validation: Path, contract: Contract, metric: str
     """What a trainer needs, and the features' names."""
     training, names = load_table(train, contract)
     validating, _ = load_table(validation, contract, names)
-    return TrainingData(contract.task, len(contract.classes), metric, training, validating), names
+    categorical = tuple(i for i, name in enumerate(names) if name.endswith(CODE))
+    return TrainingData(contract.task, len(contract.classes), metric, training, validating, categorical), names
 
 
 def load_rows(folder: Path, contract: Contract) -> tuple[dict[str, Any], NDArray[np.int64]]:

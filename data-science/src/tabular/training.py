@@ -12,9 +12,10 @@ from .candidate import Facts, write_candidate
 from .contract import Contract
 from .ensemble import Ensemble
 from .families import Budget, Model, module
+from .leaderboard import Trial, baseline, leaderboard_table
 from .metrics import METRICS
 from .project import Project, Search
-from .search import Found, Trial, baseline, leaderboard_table, search
+from .search import Found, search
 from .tables import Prepared, load_training
 from .tracking import Tracking
 

@@ -10,6 +10,7 @@ TreeEnsembleRegressor, which has a text per node.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -28,6 +29,7 @@ Mode = Literal["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GT"]
 Transform = Literal["identity", "sigmoid", "softmax", "probability"]
 _MODES: Final[dict[str, int]] = {"BRANCH_LEQ": 0, "BRANCH_LT": 1, "BRANCH_GT": 3}
 """Numbers of the comparisons in the operator."""
+_MEMBER: Final = 6
 Ints = NDArray[np.int64]
 
 
@@ -49,6 +51,7 @@ class Tree:
         feature, threshold, true, false, missing_true: shape (inner nodes,); node 0 is the root. None at all: the tree is its leaf 0.
         values: shape (leaves,), or (leaves, outputs) for a tree that adds to every output.
         output: the output that it adds to, if it is one.
+        sets: inner node → whole numbers, at least one: it asks whether the value is among them instead of comparing it.
     """
 
     feature: Ints
@@ -58,6 +61,7 @@ class Tree:
     missing_true: NDArray[np.bool_]
     values: NDArray[np.float64]
     output: int = 0
+    sets: Mapping[int, Sequence[int]] = field(default_factory=dict)
 
 
 @dataclass
@@ -93,64 +97,112 @@ class Trees:
             np.add.at(weight, tree.feature, share)
         return weight
 
-    def nodes(self, name: str, scale: float, *, many: bool) -> list[Any]:
-        """Operators that give the outputs `name`_0, `name`_1, … of shape (rows, outputs), whose sum is `scale` times that of the trees."""
-        size = _MANY if many else _TOGETHER
-        groups = [self.trees[start : start + size] for start in range(0, len(self.trees), size)]
-        return [self._node(group, f"{name}_{number}", scale) for number, group in enumerate(groups)]
+    @property
+    def wide(self) -> bool:
+        """Whether every tree adds to all outputs."""
+        return bool(self.trees) and self.trees[0].values.ndim == 2
 
-    def _node(self, group: list[Tree], output: str, scale: float) -> Any:
-        from onnx import helper, numpy_helper
+    def nodes(self, name: str, scale: float, *, many: bool) -> tuple[list[Any], list[Any], list[str]]:
+        """Operators, their constants, and the names of outputs of shape (rows, outputs) whose sum is `scale` times that of the trees."""
+        size = _MANY if many or self.wide else _TOGETHER
+        nodes: list[Any] = []
+        constants: list[Any] = []
+        outputs: list[str] = []
+        for start in range(0, len(self.trees), size):
+            group, output = self.trees[start : start + size], f"{name}_{start // size}"
+            if self.wide:
+                more, tables = _looked_up(group, output, scale, self.mode)
+                nodes += more
+                constants += tables
+            else:
+                targets = [np.full(len(tree.values), tree.output) for tree in group]
+                values = [tree.values * scale for tree in group]
+                nodes.append(_operator(group, output, self.mode, self.outputs, targets, values))
+            outputs.append(output)
+        return nodes, constants, outputs
 
-        leaves = [len(tree.values) for tree in group]
-        # The operator has one output per leaf: a tree that adds to all of them is written once for each.
-        wide = group[0].values.ndim == 2
-        copies = self.outputs if wide else 1
-        feature, threshold, missing, target, weight = [], [], [], [], []
-        children: dict[str, list[Any]] = {"true": [], "false": []}
-        is_leaf: dict[str, list[Any]] = {"true": [], "false": []}
-        roots: list[int] = []
-        node_at = leaf_at = 0
-        for copy in range(copies):
-            for tree, count in zip(group, leaves, strict=True):
-                roots.append(node_at)
-                if len(tree.feature):
-                    feature.append(tree.feature)
-                    threshold.append(tree.threshold)
-                    missing.append(tree.missing_true)
-                    for side, ways in (("true", tree.true), ("false", tree.false)):
-                        leaf = ways < 0
-                        children[side].append(np.where(leaf, -1 - ways + leaf_at, ways + node_at))
-                        is_leaf[side].append(leaf)
-                else:  # The operator knows no tree without an inner node: this one's both ways lead to its leaf.
-                    feature.append(np.zeros(1, dtype=np.int64))
-                    threshold.append(np.zeros(1, dtype=np.float32))
-                    missing.append(np.ones(1, dtype=np.bool_))
-                    for side in ("true", "false"):
-                        children[side].append(np.array([leaf_at]))
-                        is_leaf[side].append(np.ones(1, dtype=np.bool_))
-                node_at += max(1, len(tree.feature))
-                leaf_at += int(count)
-                target.append(np.full(count, copy if wide else tree.output))
-                weight.append((tree.values[:, copy] if wide else tree.values) * scale)
-        splits = np.concatenate(threshold).astype(np.float32)
-        modes = np.full(len(splits), _MODES[self.mode], dtype=np.uint8)
-        node = helper.make_node("TreeEnsemble", ["features"], [output], domain="ai.onnx.ml")
-        _integers(node, "n_targets", self.outputs)
-        _integers(node, "aggregate_function", 1)  # The sum.
-        _integers(node, "post_transform", 0)
-        _integers(node, "tree_roots", np.array(roots))
-        _integers(node, "nodes_featureids", np.concatenate(feature))
-        _integers(node, "nodes_truenodeids", np.concatenate(children["true"]))
-        _integers(node, "nodes_falsenodeids", np.concatenate(children["false"]))
-        _integers(node, "nodes_trueleafs", np.concatenate(is_leaf["true"]).astype(np.int64))
-        _integers(node, "nodes_falseleafs", np.concatenate(is_leaf["false"]).astype(np.int64))
-        _integers(node, "nodes_missing_value_tracks_true", np.concatenate(missing).astype(np.int64))
-        _integers(node, "leaf_targetids", np.concatenate(target))
-        tensors = {"nodes_splits": splits, "nodes_modes": modes, "leaf_weights": np.concatenate(weight).astype(np.float32)}
-        for name, values in tensors.items():
-            node.attribute.append(helper.make_attribute(name, numpy_helper.from_array(values)))
-        return node
+
+def _looked_up(group: Sequence[Tree], output: str, scale: float, mode: Mode) -> tuple[list[Any], list[Any]]:
+    """Trees that add to every output: the operator says which leaf of each tree a row comes to, and a table has the leaves' values.
+
+    The operator knows one output per leaf; a copy of each tree per output would be as many times as large, and as slow.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    starts = np.concatenate([[0], np.cumsum([len(tree.values) for tree in group])[:-1]])
+    targets = [np.full(len(tree.values), number) for number, tree in enumerate(group)]
+    leaves = [np.arange(len(tree.values)) for tree in group]
+    table = np.concatenate([tree.values for tree in group]) * scale
+    constants = [
+        numpy_helper.from_array(starts.astype(np.int64), f"{output}_starts"),
+        numpy_helper.from_array(table.astype(np.float32), f"{output}_table"),
+        numpy_helper.from_array(np.array([1], dtype=np.int64), f"{output}_axis"),
+    ]
+    nodes = [
+        _operator(group, f"{output}_leaves", mode, len(group), targets, leaves),
+        # Exact: a tree with more leaves than float32 has whole numbers (2 ** 24) would be larger than a file of ONNX.
+        helper.make_node("Cast", [f"{output}_leaves"], [f"{output}_whole"], to=TensorProto.INT64),
+        helper.make_node("Add", [f"{output}_whole", f"{output}_starts"], [f"{output}_rows"]),
+        helper.make_node("Gather", [f"{output}_table", f"{output}_rows"], [f"{output}_values"], axis=0),
+        helper.make_node("ReduceSum", [f"{output}_values", f"{output}_axis"], [output], keepdims=0),
+    ]
+    return nodes, constants
+
+
+def _operator(group: Sequence[Tree], output: str, mode: Mode, outputs: int, targets: Sequence[Any], values: Sequence[Any]) -> Any:
+    """A TreeEnsemble that sums up the leaves' values in their targets, shape (rows, outputs)."""
+    from onnx import helper, numpy_helper
+
+    feature, threshold, missing = [], [], []
+    children: dict[str, list[Any]] = {"true": [], "false": []}
+    is_leaf: dict[str, list[Any]] = {"true": [], "false": []}
+    roots: list[int] = []
+    members: list[int] = []
+    sets: list[float] = []
+    node_at = leaf_at = 0
+    for tree in group:
+        roots.append(node_at)
+        for node, numbers in sorted(tree.sets.items()):
+            members.append(node_at + node)
+            sets += [*map(float, numbers), np.nan]
+        if len(tree.feature):
+            feature.append(tree.feature)
+            threshold.append(tree.threshold)
+            missing.append(tree.missing_true)
+            for side, ways in (("true", tree.true), ("false", tree.false)):
+                leaf = ways < 0
+                children[side].append(np.where(leaf, -1 - ways + leaf_at, ways + node_at))
+                is_leaf[side].append(leaf)
+        else:  # The operator knows no tree without an inner node: this one's both ways lead to its leaf.
+            feature.append(np.zeros(1, dtype=np.int64))
+            threshold.append(np.zeros(1, dtype=np.float32))
+            missing.append(np.ones(1, dtype=np.bool_))
+            for side in ("true", "false"):
+                children[side].append(np.array([leaf_at]))
+                is_leaf[side].append(np.ones(1, dtype=np.bool_))
+        node_at += max(1, len(tree.feature))
+        leaf_at += len(tree.values)
+    splits = np.concatenate(threshold).astype(np.float32)
+    modes = np.full(len(splits), _MODES[mode], dtype=np.uint8)
+    modes[members] = _MEMBER
+    node = helper.make_node("TreeEnsemble", ["features"], [output], domain="ai.onnx.ml")
+    _integers(node, "n_targets", outputs)
+    _integers(node, "aggregate_function", 1)  # The sum.
+    _integers(node, "post_transform", 0)
+    _integers(node, "tree_roots", np.array(roots))
+    _integers(node, "nodes_featureids", np.concatenate(feature))
+    _integers(node, "nodes_truenodeids", np.concatenate(children["true"]))
+    _integers(node, "nodes_falsenodeids", np.concatenate(children["false"]))
+    _integers(node, "nodes_trueleafs", np.concatenate(is_leaf["true"]).astype(np.int64))
+    _integers(node, "nodes_falseleafs", np.concatenate(is_leaf["false"]).astype(np.int64))
+    _integers(node, "nodes_missing_value_tracks_true", np.concatenate(missing).astype(np.int64))
+    _integers(node, "leaf_targetids", np.concatenate(targets))
+    tensors = {"nodes_splits": splits, "nodes_modes": modes, "leaf_weights": np.concatenate(values).astype(np.float32)}
+    if sets:
+        tensors["membership_values"] = np.array(sets, dtype=np.float32)
+    for name, array in tensors.items():
+        node.attribute.append(helper.make_attribute(name, numpy_helper.from_array(array)))
+    return node
 
 
 def _integers(node: Any, name: str, values: Any) -> None:

@@ -44,6 +44,7 @@ class TrainingData:
     Attributes:
         classes: number of classes; 0 for a regression.
         metric: of the project, that early stopping watches as closely as the family can.
+        categorical: columns of the features that are the number of a category's level; the families that know categories part them freely.
     """
 
     task: Task
@@ -51,6 +52,7 @@ class TrainingData:
     metric: str
     train: Table
     validation: Table
+    categorical: tuple[int, ...] = ()
 
     @property
     def absolute(self) -> bool:
@@ -79,6 +81,8 @@ class Model(Protocol):
     family: str
     size: int
     """Number of trees (or epochs)."""
+    leaves: int
+    """Of all trees; 0 for a model of layers."""
     rounds: int
     """What `Budget.trees` has to be for a model of this size: iterations of boosting, trees of a forest, epochs."""
     transform: Transform

@@ -28,6 +28,7 @@ class CatBoost:
         self._model = model
         self.size = int(model.tree_count_)
         self.rounds = self.size
+        self.leaves = int(sum(model.get_tree_leaf_counts()))
         self.transform: Transform = _TRANSFORMS.get(model.get_all_params()["loss_function"], "identity")
 
     def raw(self, features: NDArray[np.float32]) -> NDArray[np.float64]:

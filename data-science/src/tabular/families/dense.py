@@ -21,6 +21,7 @@ class Dense:
         self._layers = layers
         self.family = family
         self.size = size
+        self.leaves = 0
         self.rounds = self.size
         self.transform: Transform = layers.transform
 

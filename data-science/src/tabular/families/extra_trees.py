@@ -11,8 +11,8 @@ from . import Budget, TrainingData, forests
 
 _TREES = 60
 """Of one model; an ensemble has as many models as folds."""
-_MOST_LEAVES = 4_000
-"""About as many leaves a tree may have: more make megabytes, not better predictions."""
+_MOST_LEAVES = 12_000
+"""About as many leaves a tree may have at least: beyond, a leaf has several rows, so that a large table makes no gigabyte of trees."""
 
 
 def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> forests.Forest:

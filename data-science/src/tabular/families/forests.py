@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zipfile
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,6 +25,7 @@ class Forest:
         self.family = family
         self.size = len(model.estimators_)
         self.rounds = self.size
+        self.leaves = sum(int(estimator.tree_.n_leaves) for estimator in model.estimators_)
 
     @property
     def transform(self) -> Transform:
@@ -52,7 +54,8 @@ class Forest:
         """See `Model.save`."""
         import skops.io
 
-        skops.io.dump(self._model, folder / _FILE)
+        # Compressed, it is a fifth of the size, and written in less time.
+        skops.io.dump(self._model, folder / _FILE, compression=zipfile.ZIP_DEFLATED, compresslevel=1)
 
 
 def _tree(tree: Any, classes: int, size: int) -> Tree:

@@ -17,7 +17,7 @@ with without("sklearn", "pandas", "pyarrow", "dask", "matplotlib", "graphviz"):
     import lightgbm
 
 _TRANSFORMS: dict[str, Transform] = {"binary": "sigmoid", "multiclass": "softmax"}
-_DEFAULT_LEFT, _MISSING_NAN = 2, 8  # Bits of `decision_type`.
+_CATEGORICAL, _DEFAULT_LEFT, _MISSING_NAN = 1, 2, 8  # Bits of `decision_type`.
 
 
 class LightGBM:
@@ -30,6 +30,7 @@ class LightGBM:
         self.size = booster.num_trees()
         self.rounds = self.size // booster.num_model_per_iteration()
         self._text = booster.model_to_string()
+        self.leaves = sum(int(line[11:]) for line in self._text.splitlines() if line.startswith("num_leaves="))
         objective = next((line for line in self._text.splitlines() if line.startswith("objective=")), "objective=regression")
         self.transform: Transform = _TRANSFORMS.get(objective.split("=", 1)[1].split()[0], "identity")
 
@@ -68,7 +69,18 @@ def _tree(text: str, output: int) -> Tree:
     # Where training saw no missing value, one counts as 0.
     left = np.where(decision & 12 == _MISSING_NAN, decision & _DEFAULT_LEFT > 0, threshold >= 0)
     true, false = numbers("left_child", np.int64), numbers("right_child", np.int64)
-    return Tree(numbers("split_feature", np.int64), floor32(threshold), true, false, left, numbers("leaf_value", np.float64), output)
+    # A missing or negative number is in no set.
+    sets = np.flatnonzero(decision & _CATEGORICAL)
+    left[sets] = False
+    levels = {}
+    if len(sets):
+        words, starts = numbers("cat_threshold", np.uint32), numbers("cat_boundaries", np.int64)
+        for node in sets:
+            which = int(threshold[node])
+            bits = words[starts[which] : starts[which + 1]].tolist()
+            levels[int(node)] = [32 * word + bit for word, mask in enumerate(bits) for bit in range(32) if mask >> bit & 1]
+    split, value = numbers("split_feature", np.int64), numbers("leaf_value", np.float64)
+    return Tree(split, floor32(threshold), true, false, left, value, output, levels)
 
 
 def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> LightGBM:
@@ -90,7 +102,9 @@ def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> LightGB
     }
     # A table smaller than the default minimum could not be split at all.
     parameters["min_data_in_leaf"] = min(parameters["min_data_in_leaf"], max(1, len(data.train.target) // 20))
-    train = lightgbm.Dataset(data.train.features, data.train.target, weight=data.train.weights, free_raw_data=True)
+    train = lightgbm.Dataset(
+        data.train.features, data.train.target, weight=data.train.weights, categorical_feature=list(data.categorical), free_raw_data=True
+    )
     watched = data.validation if budget.trees is None else None
     best, best_at = float("inf"), 0
 

@@ -32,6 +32,7 @@ class XGBoost:
         self._learner: dict[str, Any] = learner
         self.size = len(learner["gradient_booster"]["model"]["trees"])
         self.rounds = booster.num_boosted_rounds()
+        self.leaves = sum((len(tree["left_children"]) + 1) // 2 for tree in learner["gradient_booster"]["model"]["trees"])
         self.transform: Transform = _TRANSFORMS.get(learner["objective"]["name"], "identity")
 
     def raw(self, features: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -1,0 +1,125 @@
+"""The time of a search: what is left, what a member may take of it, and what makes a member fit into it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+from .families import Budget, TrainingData, module
+from .folds import Problem, most_folds
+from .leaderboard import Fitted
+from .portfolio import NEEDED, Configuration, portfolio
+from .project import Search
+
+LEAST: Final = 0.3
+"""Seconds below which nothing is begun."""
+_FOLD_SHARE: Final = 0.12
+"""Share of the budget that the first member may take; with more, there are fewer folds."""
+
+
+class Pace:
+    """A search's clock. With `budget_trials` there is none: everything is allowed, and nothing measured decides.
+
+    Attributes:
+        timed: whether there is a clock.
+        start: `time.monotonic()` from which the budget counts.
+        end: when both endings have to be made; what is left is for writing the candidate.
+    """
+
+    def __init__(self, options: Search, begun: float | None) -> None:
+        self._options = options
+        self.timed = options.budget_trials is None
+        self.start = time.monotonic() if begun is None else begun
+        self.end = self.start + max(0.97 * options.seconds - 0.7, 0.5 * options.seconds)
+        self._speed: dict[str, tuple[float, float]] = {}
+
+    def used(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self.start
+
+    def left(self) -> float:
+        """Seconds until the end."""
+        return self.end - time.monotonic() if self.timed else float("inf")
+
+    def folds(self, data: TrainingData) -> int:
+        """How many: by the number of rows, and fewer where the time would not be enough for several members."""
+        count, least = most_folds(len(data.train.target) + len(data.validation.target))
+        if count == 1 or not self.timed or "lightgbm" not in self._options.families:
+            return count
+        configuration = portfolio(("lightgbm",), classes=data.classes, log=False)[0]
+        try:
+            fixed, each = self._measured(configuration, data, None)
+        except Exception:  # noqa: BLE001 - the trial itself will say why
+            return count
+        fit = fixed + each * NEEDED["lightgbm"] / configuration.settings["learning_rate"]
+        while count > least and fit * count > _FOLD_SHARE * self._options.seconds:
+            count -= 1
+        return count
+
+    def expected(self, configuration: Configuration, fitted: Sequence[Fitted], problem: Problem) -> float:
+        """Seconds that a member takes, going by those that were not cut short, or by the first one."""
+        if not self.timed or not fitted:
+            return 0.0
+        same = [f for f in fitted if f.member.family == configuration.family]
+        if same and configuration.family not in ("linear", "extra_trees"):
+            whole = [f.trial.seconds for f in same if not f.trial.stopped]
+            return statistics.median(whole) if whole else 0.7 * max(f.trial.seconds for f in same)
+        rough = _rough(configuration, problem)
+        return fitted[0].trial.seconds if rough is None else rough * len(problem.folds)
+
+    def allowance(self, configuration: Configuration, fitted: Sequence[Fitted], problem: Problem, left: float) -> float:
+        """Seconds that a member may take: a share of what is left, so that a long one does not starve those after it, or what it needs."""
+        if not fitted:
+            return max(left * (0.25 if len(self._options.families) > 1 else 0.7), LEAST)
+        share = 0.4 if configuration.family == "catboost" else 0.25
+        return max(left * share, min(left, 1.3 * self.expected(configuration, fitted, problem)), LEAST)
+
+    def affordable(self, configuration: Configuration, problem: Problem, seconds: float) -> dict[str, Any]:
+        """The settings, with a learning rate at which a fit is done in its time: half a fit at a small rate is worse than all of one at a larger."""
+        settings = dict(configuration.settings)
+        if not self.timed or configuration.family not in NEEDED:
+            return settings
+        form = settings.get("num_leaves") or settings.get("depth") or settings.get("max_depth")
+        key = f"{configuration.family} {form}"
+        if key not in self._speed:
+            target, _, _ = problem.target(configuration.link)
+            rows = dataclasses.replace(problem.data, train=problem.rows(problem.folds[0][0], target))
+            self._speed[key] = self._measured(configuration, rows, 0.3 * seconds)
+        fixed, each = self._speed[key]
+        possible = max((seconds - fixed) / (1.15 * each), 10.0)
+        needed = NEEDED[configuration.family] / settings["learning_rate"]
+        settings["learning_rate"] = float(min(max(settings["learning_rate"] * needed / possible, settings["learning_rate"]), 0.3))
+        return settings
+
+    def _measured(self, configuration: Configuration, data: TrainingData, most: float | None) -> tuple[float, float]:
+        """Seconds that a fit takes at once, and for each iteration; measured in at most about twice `most` seconds."""
+        taken, rounds = [], []
+        for trees in (1, 3, 13):  # The first loads the library and warms it up.
+            now = time.monotonic()
+            budget = Budget(None if most is None else now + most, self._options.threads, trees=trees)
+            model = module(configuration.family).fit(data, dict(configuration.settings), budget)
+            taken.append(time.monotonic() - now)
+            rounds.append(model.rounds)
+        each = max((taken[2] - taken[1]) / max(rounds[2] - rounds[1], 1), 1e-5)
+        return max(taken[1] - rounds[1] * each, 0.0), each
+
+
+def _rough(configuration: Configuration, problem: Problem) -> float | None:
+    """Seconds of one model, from the number of its operations; None for boosting, of which nobody knows when it stops."""
+    rows, features = len(problem.folds[0][0]), int(problem.pool.features.shape[1])
+    if configuration.family == "linear":
+        # Up to 200 passes over the features for every class, at a few billion operations per second; a regression takes one.
+        return rows * features * (200 * problem.classes if problem.classes else 20) / 1e9
+    if configuration.family == "neural":
+        first, second = (int(width) for width in configuration.settings.get("hidden", (128, 64))[:2])
+        weights = features * first + first * second
+        return 25 * (6 * rows * weights / 2e10 + rows / 200 * 0.0004)  # Epochs until it gets no better.
+    if configuration.family == "extra_trees":
+        share: float | str = configuration.settings["max_features"]
+        tried = math.sqrt(features) if share == "sqrt" else max(1.0, features * float(share))
+        return 0.1 + 60 * rows * math.log2(max(rows, 2)) * tried * 8e-9
+    return None
