@@ -16,12 +16,14 @@ from __future__ import annotations
 import argparse
 import concurrent.futures
 import fcntl
+import hashlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +68,7 @@ def main() -> None:
     parser.add_argument("--tables", nargs="*")
     parser.add_argument("--engines", nargs="*", default=["own", "autogluon", "flaml", "flaml_ensemble"])
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1])
-    parser.add_argument("--again", nargs="*", default=[], help="engines whose cells are run anew")
+    parser.add_argument("--again", nargs="*", default=[], help="engines whose cells are run anew; of ours those that other code made")
     parser.add_argument("--source", type=Path, default=SOURCE, help="data-science/src of ours, if it is another one than this repository's")
     parser.add_argument("--report", action="store_true", help="only say what there is")
     args = parser.parse_args()
@@ -78,7 +80,7 @@ def main() -> None:
             for seed in args.seeds
             for name in args.tables or names
             for engine, seconds in RUNS
-            if engine in args.engines and (engine in args.again or key(name, seed, engine, seconds) not in kept())
+            if engine in args.engines and is_open(key(name, seed, engine, seconds), again=engine in args.again, source=args.source)
         ]
         cores = sorted(os.sched_getaffinity(0))
         free = [cores[(args.first_core + n) % len(cores)] for n in range(args.workers)]
@@ -86,6 +88,12 @@ def main() -> None:
             for cell, outcome in zip(cells, pool.map(lambda cell: run_cell(cell, free, args.source), cells), strict=True):
                 print(f"{cell[0]:<18} seed {cell[1]} {cell[2]:<10} {cell[3]:>4} s  {outcome}", flush=True)
     report()
+
+
+def is_open(cell: str, *, again: bool, source: Path) -> bool:
+    """Whether a cell is to be run."""
+    there = kept().get(cell)
+    return there is None or (again and there.get("code") != code_of(source))
 
 
 def key(name: str, seed: int, engine: str, seconds: int) -> str:
@@ -128,6 +136,12 @@ def set_up(engines: list[str]) -> None:
         (FOLDER / "tables" / ".ready").touch()
 
 
+def code_of(source: Path) -> str:
+    """Which code of ours a cell was made by: the beginning of the SHA-256 of its modules."""
+    files = [source / "prep.py", source / "train.py", *sorted((source / "tabular").rglob("*.py"))]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
 def project_text(facts: dict[str, Any], seed: int) -> str:
     """The project.yml of a table: one rule for all."""
     columns = {name: {"type": kind} for name, kind in facts["columns"].items()}
@@ -152,12 +166,13 @@ def prepared(name: str, seed: int, core: int) -> Path:
     import polars as pl
 
     folder = FOLDER / "prepared" / f"{name}-{seed}"
+    code = code_of(SOURCE)
     with (FOLDER / f".{name}-{seed}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if (folder / "facts.json").exists():
+        if (folder / "facts.json").exists() and json.loads((folder / "facts.json").read_text()).get("code") == code:
             return folder
         folder.mkdir(parents=True, exist_ok=True)
-        facts = json.loads((FOLDER / "tables" / f"{name}.json").read_text())
+        facts = json.loads((FOLDER / "tables" / f"{name}.json").read_text()) | {"code": code}
         (folder / "project.yml").write_text(project_text(facts, seed))
         sides = [word for side in ("train", "validation", "test", "recipe") for word in (f"--{side}", folder / side)]
         raw = FOLDER / "tables" / f"{name}.csv"
@@ -169,9 +184,10 @@ def prepared(name: str, seed: int, core: int) -> Path:
         numbers = test[test.columns[0]].to_list()
         chosen = frame[numbers].drop("row_id")
         rest = frame.with_row_index("number").filter(~pl.col("number").is_in(numbers)).drop("number", "row_id")
-        chosen.write_parquet(folder / "raw-test.parquet")
         # Shuffled: some tables are sorted by their target, and not every library shuffles what it is given.
-        rest.sample(fraction=1.0, shuffle=True, seed=0).write_parquet(folder / "raw-train.parquet")
+        for side, rows in (("raw-test", chosen), ("raw-train", rest.sample(fraction=1.0, shuffle=True, seed=0))):
+            rows.write_parquet(folder / f"{side}.part")
+            (folder / f"{side}.part").replace(folder / f"{side}.parquet")
         truth = pl.read_parquet(folder / "test" / "data.parquet")[facts["target"]].to_numpy().astype(float)
         order = json.loads((folder / "recipe" / "contract.json").read_text()).get("classes") or facts.get("classes", [])
         facts["classes_in_order"] = order
@@ -180,7 +196,8 @@ def prepared(name: str, seed: int, core: int) -> Path:
         if not np.allclose(truth, same):
             raise SystemExit(f"{name}: the test rows of both sides are not the same")
         np.save(folder / "truth.npy", truth)
-        (folder / "facts.json").write_text(json.dumps(facts))
+        (folder / "facts.part").write_text(json.dumps(facts))
+        (folder / "facts.part").replace(folder / "facts.json")
     return folder
 
 
@@ -248,7 +265,7 @@ def run_own(
     frame = pl.read_parquet(folder / "test" / "data.parquet").select(found["features"])
     features = np.ascontiguousarray(frame.to_numpy(), dtype=np.float32)
     answers: dict[str, NDArray[Any]] = {}
-    figures: dict[str, Any] = {"seconds": taken + facts["prep_seconds"], "ending": found["ending"]}
+    figures: dict[str, Any] = {"seconds": taken + facts["prep_seconds"], "ending": found["ending"], "code": code_of(source)}
     np.save(work / "rows.npy", features)
     for ending in ("accurate", "fast"):
         model = work / "model" / "endings" / ending / "model.onnx"
@@ -289,6 +306,8 @@ def report() -> None:
             else:
                 line += f"{'-':>15}"
         print(line)
+    codes = Counter(cell.get("code", "unknown") for k, cell in cells.items() if "/own/" in k)
+    print(f"\n  ours is of code {', '.join(f'{code} ({count} cells)' for code, count in codes.items())}; here is {code_of(SOURCE)}")
     missing = [key(n, seed, *run) for n in names for seed in (0, 1) for run in RUNS if key(n, seed, *run) not in cells]
     if missing:
         print(f"\n  {len(missing)} cells are not there (not run, or failed): {', '.join(missing[:6])}{' …' if len(missing) > 6 else ''}")

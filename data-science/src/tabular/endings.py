@@ -43,8 +43,12 @@ _WIDE_US: Final = 0.25
 _LEAF_US: Final = 7e-5
 """More of it for each of a tree's leaves: the further apart they lie, the less of them is in the processor's caches."""
 _LAYERS_MS: Final = 0.015
-_EXPORT_S: Final = (0.00015, 1.2e-6)
-"""Seconds that a tree, and a leaf, take to be exported and measured."""
+_TREE_S: Final = 0.00015
+"""Seconds that a tree takes to be exported and measured; a leaf takes more, and in a forest, which is written leaf by leaf, most."""
+_LEAF_S: Final = 1.2e-6
+_FOREST_LEAF_S: Final = 3e-6
+_FOREST_LEAVES: Final = 300_000
+"""Leaves of a forest's bags in `accurate`: each is a mean of many trees already, and takes its megabytes."""
 
 
 @dataclass
@@ -91,10 +95,10 @@ class Endings:
         self.score = score
         if self._pace.timed:
             fast, (_, bags) = self._fast(), self._accurate()
-            trees = sum(self.fitted[i].member.size for i in fast) + sum(m.size for models in bags.values() for m in models)
-            leaves = sum(m.leaves for models in [*bags.values(), *([self.fitted[i].member.models[0]] for i in fast)] for m in models)
+            models = [m for some in bags.values() for m in some]
+            models += [self.fitted[i].member.models[0] for _ in ("in fast", "in accurate") for i in fast]
             refits = sum(self.fitted[i].model_seconds for i in fast)
-            self._export = trees * _EXPORT_S[0] + leaves * _EXPORT_S[1]
+            self._export = sum(m.size * _TREE_S + m.leaves * (_FOREST_LEAF_S if m.family == "extra_trees" else _LEAF_S) for m in models)
             self._needed = 0.3 + 3 * self._selection_seconds + min(refits, 0.15 * self._options.seconds) + self._export
         return better
 
@@ -157,6 +161,11 @@ class Endings:
         """Members of `accurate` with their weights, and their bags: fewer of the dearest until both limits are kept."""
         kept = {i: float(w) for i, w in enumerate(self.weights) if w > 0}
         models = {i: list(self.fitted[i].member.models) for i in kept}
+        for i in kept:
+            while (
+                self.fitted[i].member.family == "extra_trees" and len(models[i]) > 1 and sum(m.leaves for m in models[i]) > _FOREST_LEAVES
+            ):
+                models[i].pop()
         while True:
             milliseconds, megabytes = self._bagged(models)
             if milliseconds <= ACCURATE_MS and megabytes <= ACCURATE_MB:

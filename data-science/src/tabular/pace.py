@@ -34,7 +34,7 @@ class Pace:
         self._options = options
         self.timed = options.budget_trials is None
         self.start = time.monotonic() if begun is None else begun
-        self.end = self.start + max(0.97 * options.seconds - 0.7, 0.5 * options.seconds)
+        self.end = self.start + max(0.96 * options.seconds - 0.9, 0.5 * options.seconds)
         self._speed: dict[str, tuple[float, float]] = {}
 
     def used(self) -> float:
