@@ -41,6 +41,8 @@ features:
   date_parts: [month, weekday, hour]
   distances:
     distance_km: {from: [from_lat, from_lon], to: [to_lat, to_lon]}
+encoding:
+  columns: {zone: target}
 """
 NUMBERS = [f"n{i}" for i in range(1, 10)]
 

@@ -24,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -161,22 +162,21 @@ def project_text(facts: dict[str, Any], seed: int) -> str:
     return json.dumps(project, indent=1)  # which is YAML, too
 
 
-def prepared(name: str, seed: int, core: int) -> Path:
+def prepared(name: str, seed: int, core: int, source: Path = SOURCE) -> Path:
     """Our prep.py on a table, and the same sides of its raw rows for the others."""
     import polars as pl
 
-    folder = FOLDER / "prepared" / f"{name}-{seed}"
-    code = code_of(SOURCE)
+    folder = FOLDER / "prepared" / code_of(source) / f"{name}-{seed}"
     with (FOLDER / f".{name}-{seed}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if (folder / "facts.json").exists() and json.loads((folder / "facts.json").read_text()).get("code") == code:
+        if (folder / "facts.json").exists():
             return folder
         folder.mkdir(parents=True, exist_ok=True)
-        facts = json.loads((FOLDER / "tables" / f"{name}.json").read_text()) | {"code": code}
+        facts = json.loads((FOLDER / "tables" / f"{name}.json").read_text())
         (folder / "project.yml").write_text(project_text(facts, seed))
         sides = [word for side in ("train", "validation", "test", "recipe") for word in (f"--{side}", folder / side)]
         raw = FOLDER / "tables" / f"{name}.csv"
-        command = [sys.executable, SOURCE / "prep.py", "--raw", raw, "--project", folder / "project.yml", "--features", "none", *sides]
+        command = [sys.executable, source / "prep.py", "--raw", raw, "--project", folder / "project.yml", "--features", "none", *sides]
         facts["prep_seconds"] = pinned(core, command, folder, THREADS)
         frame = pl.read_csv(raw, infer_schema_length=None)
         # rows.parquet has the number of each test row in the file, counted from 0.
@@ -185,9 +185,8 @@ def prepared(name: str, seed: int, core: int) -> Path:
         chosen = frame[numbers].drop("row_id")
         rest = frame.with_row_index("number").filter(~pl.col("number").is_in(numbers)).drop("number", "row_id")
         # Shuffled: some tables are sorted by their target, and not every library shuffles what it is given.
-        for side, rows in (("raw-test", chosen), ("raw-train", rest.sample(fraction=1.0, shuffle=True, seed=0))):
-            rows.write_parquet(folder / f"{side}.part")
-            (folder / f"{side}.part").replace(folder / f"{side}.parquet")
+        chosen.write_parquet(folder / "raw-test.parquet")
+        rest.sample(fraction=1.0, shuffle=True, seed=0).write_parquet(folder / "raw-train.parquet")
         truth = pl.read_parquet(folder / "test" / "data.parquet")[facts["target"]].to_numpy().astype(float)
         order = json.loads((folder / "recipe" / "contract.json").read_text()).get("classes") or facts.get("classes", [])
         facts["classes_in_order"] = order
@@ -196,8 +195,7 @@ def prepared(name: str, seed: int, core: int) -> Path:
         if not np.allclose(truth, same):
             raise SystemExit(f"{name}: the test rows of both sides are not the same")
         np.save(folder / "truth.npy", truth)
-        (folder / "facts.part").write_text(json.dumps(facts))
-        (folder / "facts.part").replace(folder / "facts.json")
+        (folder / "facts.json").write_text(json.dumps(facts))
     return folder
 
 
@@ -214,7 +212,7 @@ def run_cell(cell: tuple[str, int, str, int], free: list[int], source: Path) -> 
     name, seed, engine, seconds = cell
     core = free.pop()
     try:
-        folder = prepared(name, seed, core)
+        folder = prepared(name, seed, core, source)
         facts = json.loads((folder / "facts.json").read_text())
         classes = facts["classes_in_order"]
         truth = np.load(folder / "truth.npy")
@@ -252,20 +250,23 @@ def pinned(core: int, command: list[Any], folder: Path, environment: dict[str, s
 
 
 def run_own(
-    source: Path, folder: Path, facts: dict[str, Any], seconds: int, core: int, work: Path
+    source: Path, folder: Path, facts: dict[str, Any], seconds: int, core: int, work: Path, *, without: Sequence[str] = ()
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """train.py with what prep.py left of the budget; both endings, by their ONNX graphs."""
     import polars as pl
 
+    code = code_of(source)
     left = seconds - facts["prep_seconds"]
     words = ["--train", folder / "train", "--validation", folder / "validation", "--recipe", folder / "recipe", "--model", work / "model"]
     command = [sys.executable, source / "train.py", *words, "--project", folder / "project.yml", "--seconds", f"{left:.2f}"]
+    if without:
+        command += ["--without", ",".join(without)]
     taken = pinned(core, command, work, {**THREADS, "MLFLOW_TRACKING_URI": f"sqlite:///{work / 'mlflow.db'}"})
     found = json.loads((work / "model" / "candidate.json").read_text())
     frame = pl.read_parquet(folder / "test" / "data.parquet").select(found["features"])
     features = np.ascontiguousarray(frame.to_numpy(), dtype=np.float32)
     answers: dict[str, NDArray[Any]] = {}
-    figures: dict[str, Any] = {"seconds": taken + facts["prep_seconds"], "ending": found["ending"], "code": code_of(source)}
+    figures: dict[str, Any] = {"seconds": taken + facts["prep_seconds"], "ending": found["ending"], "code": code}
     np.save(work / "rows.npy", features)
     for ending in ("accurate", "fast"):
         model = work / "model" / "endings" / ending / "model.onnx"
@@ -289,6 +290,12 @@ def interval(logs: NDArray[Any]) -> tuple[float, float]:
 def report() -> None:
     """Every table, then the geometric means with what is asked."""
     cells = kept()
+    codes = Counter(cell.get("code", "unknown") for k, cell in cells.items() if "/own/" in k)
+    if codes:
+        # Of one code alone: a mean over versions says nothing of any of them.
+        code, count = codes.most_common(1)[0]
+        cells = {k: cell for k, cell in cells.items() if "/own/" not in k or cell.get("code", "unknown") == code}
+        print(f"ours by code {code}, {count} of {codes.total()} cells; the code here is {code_of(SOURCE)}")
     names = sorted({k.split("/")[0] for k in cells})
     heads = [f"{engine.replace('_ensemble', ' ens.')} {seconds}" for engine, seconds in RUNS]
     print(f"\nmean over seeds of the error on test rows, relative to autogluon 120; one core and one thread each; {machine()}")
@@ -306,8 +313,6 @@ def report() -> None:
             else:
                 line += f"{'-':>15}"
         print(line)
-    codes = Counter(cell.get("code", "unknown") for k, cell in cells.items() if "/own/" in k)
-    print(f"\n  ours is of code {', '.join(f'{code} ({count} cells)' for code, count in codes.items())}; here is {code_of(SOURCE)}")
     missing = [key(n, seed, *run) for n in names for seed in (0, 1) for run in RUNS if key(n, seed, *run) not in cells]
     if missing:
         print(f"\n  {len(missing)} cells are not there (not run, or failed): {', '.join(missing[:6])}{' …' if len(missing) > 6 else ''}")

@@ -31,7 +31,7 @@ def parse_args() -> argparse.Namespace:
     node.add_argument("--families", help="model families, with commas between")
     node.add_argument("--without", help="model families that are not tried, with commas between")
     node.add_argument("--trials", type=int, help="no more than these")
-    node.add_argument("--budget-trials", type=int, help="exactly these, whatever the time: the result is the same each time")
+    node.add_argument("--budget-trials", type=int, help="so many members, however long they take: the result is the same each time")
     node.add_argument("--trial-seconds", type=float, help="the longest a trial may take")
     node.add_argument("--exit-score", type=float, help="the search ends when the metric is this good")
     node.add_argument("--patience", type=int, help="the search ends after so many trials without a better model")

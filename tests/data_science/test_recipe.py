@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from data_science.support import DATA, NO_FEATURES, PROJECT, SOURCE, prep_outputs, project_of, write_csv
 from tabular.contract import Contract
+from tabular.errors import ProjectError
 from tabular.expression_frames import with_expressions
 from tabular.expressions import Expression, column, compile_arrays, great_circle_km, maximum, minimum, where
 from tabular.fitting import Fitted, fit
@@ -29,6 +30,7 @@ from tabular.recipe import Recipe
 from tabular.recipe_arrays import ArrayRecipe
 from tabular.recipe_frames import apply_recipe
 from tabular.recording import record
+from tabular.tables import load_training
 
 SEEDED = settings(max_examples=40, deadline=None, database=None, derandomize=True)
 KINDS = {
@@ -394,6 +396,55 @@ def prepared(folder: Path, text: str, rows: list[list[Any]]) -> dict[str, pl.Dat
     raw = write_csv(folder / "raw.csv", HEADER, rows)
     prepare(raw, project_of(text, folder), NO_FEATURES, prep_outputs(folder), folder / "recipe")
     return {side: pl.read_parquet(path / "data.parquet") for side, path in prep_outputs(folder).items()}
+
+
+@pytest.mark.parametrize(
+    ("declared", "order"),
+    [
+        ("", [f"level{n}" for n in range(9)]),
+        (", levels: [Level8, Level1, Level0, level2, level3, level4, level5, level6, level7]", [f"level{n}" for n in (8, 1, 0, 2, 3, 4, 5, 6, 7)]),
+    ],
+)  # fmt: skip
+def test_a_category_has_the_mean_of_the_target_and_a_code_that_trainers_know(tmp_path: Path, declared: str, order: list[str]) -> None:
+    text = PREP.format(task="regression", kind="number", encoding="auto").replace("c: {type: category", f"c: {{type: category{declared}")
+    tables = prepared(tmp_path / "p", text, [*some_rows(300), [300, "u300", None, 1.0, "2020-01-01T00:00:00Z", 1.0]])
+    recipe = Recipe.load(tmp_path / "p" / "recipe" / "recipe.json")
+    by_output = {category.outputs[0]: category for category in recipe.categories}
+    assert set(by_output) == {"unique__target", "c__target", "c__code"}  # 300 levels are too many for a code.
+    assert by_output["c__code"].table == {level: (float(number),) for number, level in enumerate(order, 1)}
+    assert by_output["c__code"].unseen == by_output["c__code"].missing == (-1.0,)
+    data, names = load_training(tmp_path / "p" / "train", tmp_path / "p" / "validation", project_of(text, tmp_path).contract, "rmse")
+    assert [names[column] for column in data.categorical] == ["c__code"]
+    assert set(tables["train"]["c__code"].unique()) <= {-1.0, *map(float, range(1, 10))}
+
+
+def test_levels_by_name_have_the_numbers_in_it_by_their_size(tmp_path: Path) -> None:
+    text = PREP.format(task="regression", kind="number", encoding="ordinal")
+    ages = ["20-29", "5-9", "10-19", "none", "10-19 late", "5-9"]
+    prepared(tmp_path / "p", text, [[*row[:2], ages[row[0] % 6], *row[3:]] for row in some_rows(60)])
+    recipe = Recipe.load(tmp_path / "p" / "recipe" / "recipe.json")
+    codes = next(category.table for category in recipe.categories if category.outputs == ("c__code",))
+    assert sorted(codes, key=lambda level: codes[level]) == ["none", "5-9", "10-19", "10-19 late", "20-29"]
+
+
+def test_a_column_named_as_an_encoding_of_another_is_refused(tmp_path: Path) -> None:
+    text = PREP.format(task="regression", kind="number", encoding="auto").replace("  x: {", "  c__code: {")
+    (tmp_path / "p").mkdir()
+    raw = write_csv(tmp_path / "p" / "raw.csv", ["c__code" if h == "x" else h for h in HEADER], some_rows(60))
+    project, outputs = project_of(text, tmp_path / "p"), prep_outputs(tmp_path / "p")
+    with pytest.raises(ProjectError, match="'c__code' would be there twice"):
+        prepare(raw, project, NO_FEATURES, outputs, tmp_path / "p" / "recipe")
+
+
+def test_a_number_that_is_named_as_a_code_is_none(tmp_path: Path) -> None:
+    """LightGBM would cut its fraction off, and the graph would not."""
+    text = PREP.format(task="regression", kind="number", encoding="target").replace("  x: {", "  zip__code: {")
+    (tmp_path / "p").mkdir()
+    raw = write_csv(tmp_path / "p" / "raw.csv", ["zip__code" if h == "x" else h for h in HEADER], some_rows(60))
+    prepare(raw, project_of(text, tmp_path / "p"), NO_FEATURES, prep_outputs(tmp_path / "p"), tmp_path / "p" / "recipe")
+    data, names = load_training(tmp_path / "p" / "train", tmp_path / "p" / "validation", project_of(text, tmp_path).contract, "rmse")
+    assert "zip__code" in names
+    assert data.categorical == ()
 
 
 @pytest.mark.parametrize(("task", "kind"), [("regression", "number"), ("classification", "boolean")])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,12 +17,16 @@ from data_science.support import prep_arguments, step, write_csv
 from tabular import ensemble, families
 from tabular.errors import DataError
 from tabular.families import Budget, Table, TrainingData
+from tabular.folds import problem_of
+from tabular.graph import Part, build
 from tabular.leaderboard import baseline, leaderboard_table
 from tabular.metrics import METRICS, as_error
 from tabular.onnx_session import open_session, run_session
+from tabular.pace import Pace
 from tabular.portfolio import portfolio
 from tabular.project import Search
 from tabular.search import search
+from tabular.trees import Tree, Trees
 
 QUICK = ("lightgbm", "extra_trees", "neural", "linear")
 """Without a time limit the others take long on tables as small as these."""
@@ -138,6 +144,86 @@ def test_every_member_family_in_one_graph_is_the_native_ensemble(tmp_path: Path)
         native = together.predict(features)
         scale = 1.0 if data.classes else data.train.target.std()
         assert np.abs(run_session(open_session(path), features).reshape(native.shape) - native).max() / scale < 1e-4
+
+
+def test_a_small_chance_survives_the_graph_and_a_temperature(tmp_path: Path) -> None:
+    """1 - sigmoid(17.5) is 0 in float32 to the last bit but one, and the root of it is not."""
+    leaf = Tree(*(np.zeros(0, dtype=kind) for kind in (np.int64, np.float32, np.int64, np.int64, np.bool_)), np.array([17.5]))
+    part = Part([Trees(1, 1, "BRANCH_LEQ", "sigmoid", np.zeros(1), [leaf])], temperature=2.0)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(build([part], 1, 2).SerializeToString())
+    assert run_session(open_session(path), np.zeros((1, 1), dtype=np.float32))[0, 0] == pytest.approx(1 / (1 + np.exp(17.5 / 2)), rel=1e-3)
+
+
+def test_fast_is_fitted_on_all_rows_and_accurate_has_that_model_among_its_bags() -> None:
+    found = search(training(load_wine, "log_loss"), Search(metric="log_loss", families=("extra_trees", "linear"), budget_trials=3))
+    whole = [member.models for member in found.endings["fast"].ensemble.members]
+    accurate = [member.models for member in found.endings["accurate"].ensemble.members]
+    assert all(len(models) == 1 and models in accurate for models in whole)
+    bags = [models for models in accurate if models not in whole]
+    assert bags
+    assert not any(models[0] in bag for models in whole for bag in bags)
+
+
+def test_a_forest_of_single_rows_is_calibrated() -> None:
+    """Its votes of 60 trees say 0 of what may be, and far too little of what is."""
+    found = search(training(load_wine, "log_loss"), Search(metric="log_loss", families=("extra_trees",), budget_trials=1))
+    (member,) = found.endings["fast"].ensemble.members
+    assert member.smoothing == pytest.approx(1 / 61)
+    assert member.temperature < 0.8
+    raw = member.models[0].predict(training(load_wine).validation.features)
+    assert raw.min() == 0
+    assert member.predict(training(load_wine).validation.features).min() > 0
+
+
+def test_boosting_whose_iterations_take_long_gets_the_highest_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two or three iterations at the usual rate would have learned nothing."""
+
+    class Slow:
+        @staticmethod
+        def fit(_: TrainingData, __: Any, budget: Budget) -> Any:
+            rounds = 0
+            while rounds < (budget.trees or 0):
+                time.sleep(0.03)
+                rounds += 1
+                if budget.deadline is not None and time.monotonic() > budget.deadline:
+                    break
+            return SimpleNamespace(rounds=rounds)
+
+    monkeypatch.setattr("tabular.pace.module", lambda _: Slow)
+    options = Search(seconds=30, families=("lightgbm",))
+    problem = problem_of(training(), options, 5, holdout=False)
+    configuration = portfolio(("lightgbm",), classes=0, log=False)[0]
+    assert Pace(options, None).affordable(configuration, problem, 0.05)["learning_rate"] == pytest.approx(0.3)
+    assert Pace(options, None).affordable(configuration, problem, 600.0)["learning_rate"] == configuration.settings["learning_rate"]
+
+
+def test_rare_classes_are_judged_too_unless_there_is_one_row_of_them() -> None:
+    data = table(400, classes=2)
+    target = np.repeat(np.arange(11), [200, 100, *[11] * 8, 1])[:389].astype(np.float64)
+    target = np.concatenate([target, np.zeros(400 - len(target))])
+    order = np.random.default_rng(0).permutation(400)
+    features = np.concatenate([data.train.features, data.validation.features])[order]
+    sides = Table(features[:300], target[order][:300]), Table(features[300:], target[order][300:])
+    problem = problem_of(TrainingData("classification", 11, "log_loss", *sides), Search(metric="log_loss"), 8, holdout=False)
+    assert len(problem.judged) == 399
+    for fitted, _ in problem.folds:
+        assert len(np.unique(problem.pool.target[fitted])) == 11
+
+
+@pytest.mark.parametrize("classes", [2, 3, 6])
+def test_classes_of_one_row_each_are_refused_in_a_sentence(classes: int) -> None:
+    side = Table(np.zeros((classes, 2), dtype=np.float32), np.arange(classes, dtype=np.float64))
+    nothing = Table(np.zeros((0, 2), dtype=np.float32), np.zeros(0))
+    with pytest.raises(DataError, match="no class has two rows"):
+        search(TrainingData("classification", classes, "log_loss", side, nothing), Search(metric="log_loss", seconds=2))
+
+
+def test_no_more_trials_than_asked_are_begun_also_if_they_fail() -> None:
+    data = training()
+    broken = dataclasses.replace(data, train=Table(np.full_like(data.train.features, np.inf), data.train.target))
+    with pytest.raises(DataError, match=r"^no model family could be trained: extra_trees: [^;]*$"):
+        search(broken, Search(seconds=20, families=("extra_trees",), trials=1))
 
 
 def test_greedy_selection_finds_the_mixture_that_is_better_than_any_member() -> None:
@@ -285,7 +371,7 @@ def test_a_metric_that_is_no_number_on_the_judged_rows_gives_way_to_the_usual_on
 def test_a_budget_of_trials_that_all_failed_says_why() -> None:
     data = training()
     data.train.features[3, 2] = np.inf
-    with pytest.raises(RuntimeError, match="no model family could be trained: extra_trees: ValueError"):
+    with pytest.raises(DataError, match="no model family could be trained: extra_trees: ValueError"):
         search(data, Search(families=("extra_trees",), budget_trials=1))
 
 

@@ -22,33 +22,39 @@ from .pace import Pace
 from .project import Search
 
 Ending = Literal["accurate", "fast"]
-ACCURATE_MS: Final = 1.7
+ACCURATE_MS: Final = 1.9
 """Milliseconds that one row may cost in `accurate`; bags, then members are left out until it does."""
 ACCURATE_MB: Final = 40.0
 """Megabytes that its bags may have in the graph."""
 FAST_MS: Final = 0.28
 """Milliseconds of one row in `fast`, if the project's limit is not lower."""
 _PLANNED: Final = 0.85
-"""Share of that limit that is planned with, because what a tree costs is not known to the percent before it is measured."""
+"""Share of either limit that is planned with, because what a tree costs is not known to the percent before it is measured."""
 FAST_MB: Final = 25.0
+"""Megabytes that `fast` may have in the graph."""
 _FAST_MEMBERS: Final = 3
+"""Members of `fast` at most: each is fitted once more."""
 _MORE_ROUNDS: Final = 1.1
 """A refit has the rows that a fold held back, and needs so many more iterations."""
 _AGREEMENT: Final = 5e-5
 """Largest difference of graph and native models in deviations of the target, or in probability; half of what `predict` allows."""
 _COMPARED: Final = 300
+"""Rows on which graph and native models are compared."""
 _TREE_US: Final = {"lightgbm": 0.08, "xgboost": 0.08, "catboost": 0.08, "extra_trees": 0.3}
 """Microseconds of a tree for one row, until it is measured. A tree that adds to every class takes `_WIDE_US`."""
 _WIDE_US: Final = 0.25
 _LEAF_US: Final = 7e-5
 """More of it for each of a tree's leaves: the further apart they lie, the less of them is in the processor's caches."""
 _LAYERS_MS: Final = 0.015
+"""Milliseconds of one row through a model of layers."""
 _TREE_S: Final = 0.00015
 """Seconds that a tree takes to be exported and measured; a leaf takes more, and in a forest, which is written leaf by leaf, most."""
 _LEAF_S: Final = 1.2e-6
+"""Seconds of a leaf of boosted trees."""
 _FOREST_LEAF_S: Final = 3e-6
+"""The same of a forest."""
 _FOREST_LEAVES: Final = 300_000
-"""Leaves of a forest's bags in `accurate`: each is a mean of many trees already, and takes its megabytes."""
+"""Leaves of all bags of a forest that are kept: each bag is a mean of many trees already, and takes its megabytes."""
 
 
 @dataclass
@@ -57,7 +63,7 @@ class Built:
 
     Attributes:
         row_ms: median of one row through it.
-        cost_ms: the same, or with a budget of trials what is expected, since what is measured differs from run to run: what decides.
+        cost_ms: the same; of `accurate` with a budget of trials what is expected, because that decides, and what is measured differs.
         score: of its members on the rows that are judged, as they were before any refit.
         weights: number of a member in the order fitted → its weight.
     """
@@ -81,11 +87,15 @@ class Endings:
         self._row_limit = min(FAST_MS, limit or FAST_MS)
         self._selection_seconds = 0.0
         self._needed = self._export = 0.0
+        self._fast_kept: tuple[tuple[int, float], dict[int, float]] = ((0, 0.0), {})
         self._machine = 1.0  # What this machine takes of the milliseconds that are expected.
 
     def add(self, fitted: Fitted) -> bool:
         """Take a member, and weigh all of them anew. Whether the ensemble got better."""
         problem = self._problem
+        models = fitted.member.models
+        while fitted.member.family == "extra_trees" and len(models) > 1 and sum(m.leaves for m in models) > _FOREST_LEAVES:
+            models.pop()
         self.fitted.append(fitted)
         begun = time.monotonic()
         self.weights = self._weigh(range(len(self.fitted)))
@@ -124,8 +134,10 @@ class Endings:
         whole = {i: model for i, model in whole.items() if model is not self.fitted[i].member.models[0]}
         weights, bags = self._accurate()
         accurate = self._build(weights, bags, whole)
-        if self._pace.timed and accurate.row_ms > ACCURATE_MS:
-            self._machine *= accurate.row_ms / self._bagged(bags)[0]
+        for _ in range(2):
+            if not self._pace.timed or accurate.row_ms <= ACCURATE_MS:
+                break
+            self._machine *= max(accurate.row_ms / self._bagged(bags)[0], 1.1)
             weights, bags = self._accurate()
             accurate = self._build(weights, bags, whole)
         if not self._pace.timed:
@@ -142,6 +154,12 @@ class Endings:
 
     def _fast(self) -> dict[int, float]:
         """Members of `fast` with their weights: those of most weight whose cost together is below the limit."""
+        key = (len(self.fitted), self._machine)
+        if self._fast_kept[0] != key:
+            self._fast_kept = (key, self._chosen_for_fast())
+        return self._fast_kept[1]
+
+    def _chosen_for_fast(self) -> dict[int, float]:
         order = [int(i) for i in np.argsort(-self.weights, kind="stable") if self.weights[i] > 0]
         others = sorted((i for i in range(len(self.fitted)) if i not in order), key=self._error)
         chosen: list[int] = []
@@ -161,16 +179,11 @@ class Endings:
         """Members of `accurate` with their weights, and their bags: fewer of the dearest until both limits are kept."""
         kept = {i: float(w) for i, w in enumerate(self.weights) if w > 0}
         models = {i: list(self.fitted[i].member.models) for i in kept}
-        for i in kept:
-            while (
-                self.fitted[i].member.family == "extra_trees" and len(models[i]) > 1 and sum(m.leaves for m in models[i]) > _FOREST_LEAVES
-            ):
-                models[i].pop()
         while True:
             milliseconds, megabytes = self._bagged(models)
-            if milliseconds <= ACCURATE_MS and megabytes <= ACCURATE_MB:
+            if milliseconds <= _PLANNED * ACCURATE_MS and megabytes <= ACCURATE_MB:
                 return kept, models
-            which = 0 if milliseconds / ACCURATE_MS > megabytes / ACCURATE_MB else 1
+            which = 0 if milliseconds / (_PLANNED * ACCURATE_MS) > megabytes / ACCURATE_MB else 1
             share = {i: (self._cost(i, bags), self._megabytes(bags))[which] for i, bags in models.items()}
             many = [i for i in models if len(models[i]) > 1 and share[i] > 0]
             if many:
@@ -202,8 +215,9 @@ class Endings:
         return self._cost(index, models) * share, self._megabytes(models) * share
 
     def _bagged(self, models: dict[int, list[Model]]) -> tuple[float, float]:
-        """Milliseconds and megabytes of these bags."""
-        return 0.02 + sum(self._cost(i, m) for i, m in models.items()), sum(self._megabytes(m) for m in models.values())
+        """Milliseconds of one row through these bags and the refits that go with them, and megabytes of the bags."""
+        refits = sum(self._refitted(i)[0] for i in self._fast() if i in models)
+        return 0.02 + refits + sum(self._cost(i, m) for i, m in models.items()), sum(self._megabytes(m) for m in models.values())
 
     # Making -----------------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -9,18 +11,17 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from .contract import Contract
+from .contract import Contract, normalise
+from .errors import ProjectError
 from .expression_frames import with_expressions
 from .expressions import Expression, column
 from .profile import ColumnProfile, category_profile, number_profile
 from .project import Project
-from .recipe import CODE, CategoryFeature, NumberFeature, Recipe
+from .recipe import CODE, MAX_CODES, CategoryFeature, NumberFeature, Recipe
 from .recipe_frames import FoldTables
 
 MAX_LEVELS: Final = 10_000
 """Levels of a category that get a value of their own; rarer ones count as unseen."""
-MAX_CODES: Final = 64
-"""Levels of a category that gets a code beside the mean of its target: with more of them, parting levels learns noise."""
 Table = dict[str, tuple[float, ...]]
 _TOGETHER: Final = 4
 """Columns of training rows held in memory at once."""
@@ -99,7 +100,15 @@ def fit(train: nw.LazyFrame[Any], project: Project, derived: dict[str, Expressio
             categories.append(category)
             if tables:
                 folds[category.outputs[0]] = tables
-    return Fitted(Recipe(tuple(numbers), tuple(categories), rows, sha256), folds, profile, dropped)
+    recipe = Recipe(tuple(numbers), tuple(categories), rows, sha256)
+    twice = [name for name, count in Counter(recipe.feature_names).items() if count > 1]
+    if twice:
+        raise ProjectError(
+            [
+                f"project.yml: the feature {', '.join(map(repr, twice))} would be there twice, of a column and of an encoding; rename the column"
+            ]
+        )
+    return Fitted(recipe, folds, profile, dropped)
 
 
 def _fit_number(name: str, source: Expression, values: NDArray[np.float64], rows: int, project: Project) -> NumberFeature | str:
@@ -186,10 +195,15 @@ def _methods(name: str, levels: int, project: Project) -> tuple[str, ...]:
 
 
 def _in_order(name: str, levels: list[str], contract: Contract) -> list[str]:
-    """As project.yml lists them, where it does; else by name, which keeps grades and ranges ("18-24", "25-34") in order."""
+    """As project.yml lists them, where it does; else by name, numbers in it by their size: "5-9" comes before "10-19"."""
     declared = contract.by_name[name].levels if name in contract.by_name else ()
-    place = {level: number for number, level in enumerate(declared or ())}
-    return sorted(levels, key=lambda level: (place.get(level, len(place)), level))
+    place = {level: number for number, level in enumerate(map(normalise, declared or ()))}
+    return sorted(levels, key=lambda level: (place.get(level, len(place)), _natural(level)))
+
+
+def _natural(level: str) -> list[tuple[bool, int, str]]:
+    parts = re.split(r"([0-9]+)", level)
+    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts if part]
 
 
 def _fit_category(

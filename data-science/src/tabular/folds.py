@@ -20,6 +20,7 @@ HOLDOUT_ROWS: Final = 250_000
 _FOLDS: Final = ((5_000, 8), (30_000, 5), (HOLDOUT_ROWS, 4))
 """Up to so many rows, so many folds."""
 _SKEWED: Final = 1.0
+"""Skewness (third standardised moment) above which a target is tried on a log scale."""
 Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Rows to fit, and rows to predict."""
 
@@ -70,7 +71,7 @@ def problem_of(data: TrainingData, options: Search, most: int, *, holdout: bool)
     """The problem with up to `most` folds; with `holdout`, or many rows, judged by the validation rows alone.
 
     Raises:
-        DataError: the target has one value only.
+        DataError: the target has one value only, or no class two rows.
     """
     pool = pooled(data, balanced=options.class_weight == "balanced")
     check_target(pool.target, data.task)
@@ -118,7 +119,11 @@ def check_target(target: NDArray[np.float64], task: Task) -> None:
 def folds_of(
     data: TrainingData, target: NDArray[np.float64], seed: int, most: int, *, holdout: bool
 ) -> tuple[list[Fold], NDArray[np.int64]]:
-    """Rows to fit and rows to predict of every fold, and the rows that are judged."""
+    """Rows to fit and rows to predict of every fold, and the rows that are judged.
+
+    Raises:
+        DataError: no class has two rows.
+    """
     rows, known = len(target), len(data.train.target)
     everything = np.arange(rows)
     if holdout or rows > HOLDOUT_ROWS:
@@ -135,15 +140,15 @@ def folds_of(
         block = order[start : start + count]
         fold[block] = random.permutation(count)[: len(block)]
     if data.classes:
-        # A class with fewer rows than folds is always trained on: a fold without it would know fewer classes.
-        sizes = np.bincount(target.astype(np.int64), minlength=data.classes)
-        fold[sizes[target.astype(np.int64)] < count] = -1
         for label in range(data.classes):
             mine = target == label
             if len(np.unique(fold[mine])) == 1:  # All of its rows in one fold, which would be predicted by models that do not know it.
-                fold[mine] = -1
+                fold[mine] = -1  # Always trained on, never judged.
     folds = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(count)]
-    return [pair for pair in folds if len(pair[1])], np.flatnonzero(fold >= 0)
+    folds = [pair for pair in folds if len(pair[1])]
+    if not folds:
+        raise DataError(f"no class has two rows among the {rows:,} that can be trained on, so nothing can be judged; look at the data")
+    return folds, np.flatnonzero(fold >= 0)
 
 
 def selectable(metric: str, data: TrainingData, truth: NDArray[np.float64]) -> str:

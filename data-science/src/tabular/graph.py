@@ -15,6 +15,7 @@ from .trees import Trees, most_deciding
 ROW_ORDER: Final = "row_order"
 """Key of the ONNX file's metadata that names the features by which a batch is best ordered."""
 _MANY_TREES: Final = 2_000
+"""Trees of a graph from which on there are more of them per operator."""
 Link = Literal["identity", "log"]
 """From a member's value to the target's unit: as it is, or exp(value) - 1."""
 
@@ -171,8 +172,8 @@ def _predicted(b: _Builder, raw: str, part: Part, classes: int) -> str:
         return b.add("Softmax", raw, axis=1)
     if transform == "sigmoid":
         raw = raw if part.temperature == 1.0 else b.add("Mul", raw, b.constant(1 / part.temperature))
-        positive = b.add("Sigmoid", raw)
-        return b.add("Concat", b.add("Sub", b.constant(1.0), positive), positive, axis=1)
+        # Not 1 - sigmoid, which loses a small chance to rounding; a temperature would bring the loss to light.
+        return b.add("Concat", b.add("Sigmoid", b.add("Neg", raw)), b.add("Sigmoid", raw), axis=1)
     if part.smoothing:
         raw = b.add("Add", b.add("Mul", raw, b.constant(1 - part.smoothing)), b.constant(part.smoothing / classes))
     return _tempered(b, raw, part.temperature)

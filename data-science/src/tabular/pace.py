@@ -52,7 +52,7 @@ class Pace:
             return count
         configuration = portfolio(("lightgbm",), classes=data.classes, log=False)[0]
         try:
-            fixed, each = self._measured(configuration, data, None)
+            fixed, each = self._measured(configuration, data, 0.02 * self._options.seconds)
         except Exception:  # noqa: BLE001 - the trial itself will say why
             return count
         fit = fixed + each * NEEDED["lightgbm"] / configuration.settings["learning_rate"]
@@ -95,16 +95,18 @@ class Pace:
         settings["learning_rate"] = float(min(max(settings["learning_rate"] * needed / possible, settings["learning_rate"]), 0.3))
         return settings
 
-    def _measured(self, configuration: Configuration, data: TrainingData, most: float | None) -> tuple[float, float]:
-        """Seconds that a fit takes at once, and for each iteration; measured in at most about twice `most` seconds."""
+    def _measured(self, configuration: Configuration, data: TrainingData, most: float) -> tuple[float, float]:
+        """Seconds that a fit takes at once, and for each iteration; measured in at most three times `most` seconds and three iterations."""
         taken, rounds = [], []
         for trees in (1, 3, 13):  # The first loads the library and warms it up.
             now = time.monotonic()
-            budget = Budget(None if most is None else now + most, self._options.threads, trees=trees)
+            budget = Budget(now + most, self._options.threads, trees=trees)
             model = module(configuration.family).fit(data, dict(configuration.settings), budget)
             taken.append(time.monotonic() - now)
             rounds.append(model.rounds)
-        each = max((taken[2] - taken[1]) / max(rounds[2] - rounds[1], 1), 1e-5)
+        if rounds[2] <= rounds[1]:  # So slow that both were cut off: all of the time is the iterations'.
+            return 0.0, taken[2] / max(rounds[2], 1)
+        each = max((taken[2] - taken[1]) / (rounds[2] - rounds[1]), 1e-5)
         return max(taken[1] - rounds[1] * each, 0.0), each
 
 

@@ -26,7 +26,7 @@ from .fitting import fit
 from .profile import ColumnProfile, read_profile, stability, write_profile
 from .project import Project, Split
 from .raw import ROW, Finding, Raw, findings_table, line_numbers, read_raw, refuse_if_too_many
-from .recipe import Recipe
+from .recipe import CODES_FILE, Recipe
 from .recipe_frames import FoldTables, apply_recipe
 from .recording import record
 from .scoring import check_manifest
@@ -113,6 +113,7 @@ def prepare(raw_path: Path, project: Project, features: Path | None, outputs: di
     (recipe_dir / "contract.json").write_text(text)
     # Beside the training rows too: an AutoML node is given them alone.
     (outputs["train"] / "contract.json").write_text(text)
+    write_json(fitted.recipe.codes, outputs["train"] / CODES_FILE)
     write_profile(fitted.profile, recipe_dir / "profile.json")
     write_json(asdict(project.split), recipe_dir / "split.json")
     unknown = tuple(c.name for c in contract.columns if not c.known)

@@ -117,7 +117,7 @@ class Search:
     """The AutoML search.
 
     Attributes:
-        metric: what is optimised, on the validation rows.
+        metric: what is optimised, on rows that the models predicting them were not fitted on.
         seconds: wall-clock budget.
         threads: per model. One is steadiest on small tables.
         trials: no more than these are begun; None: as many as there is time for.

@@ -18,6 +18,12 @@ CODE: Final = "__code"
 """Ends the name of a feature that is the number of a category's level, below 0 for none."""
 
 
+CODES_FILE: Final = "codes.json"
+"""Beside the training rows: `Recipe.codes`."""
+MAX_CODES: Final = 64
+"""Levels of a category that gets a code beside the mean of its target: with more of them, parting levels learns noise."""
+
+
 @dataclass(frozen=True)
 class NumberFeature:
     """A numeric feature: `(clip(fill(source)) - shift) / scale`.
@@ -84,6 +90,11 @@ class Recipe:
             *(f"{n.name}__missing" for n in self.numbers if n.indicator),
             *(output for c in self.categories for output in c.outputs),
         )
+
+    @property
+    def codes(self) -> dict[str, int]:
+        """Features that are the number of a category's level → how many levels it has."""
+        return {c.outputs[0]: len(c.table) for c in self.categories if c.method == "ordinal"}
 
     def to_json(self) -> str:
         """A diffable text; `from_json` reads it back exactly."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from .endings import Built, Ending, Endings
 from .ensemble import Ensemble, Member, fit_temperature, from_raw
+from .errors import DataError
 from .families import Budget, Model, TrainingData, module
 from .folds import is_long_tailed, problem_of
 from .leaderboard import Fitted, Trial
@@ -66,8 +67,7 @@ def search(
         holdout: judge by the validation rows alone, because they are later ones.
 
     Raises:
-        DataError: the target has one value only.
-        RuntimeError: no family gave a model.
+        DataError: the target has one value only, no class has two rows, or no family gave a model.
     """
     return _Search(data, options, begun, progress, row_ms, holdout=holdout).run()
 
@@ -107,7 +107,7 @@ class _Search:
                 break
         if not self.fitted:
             reasons = "; ".join(f"{t.family}: {t.failure}" for t in self.trials)
-            raise RuntimeError(f"no model family could be trained: {reasons}")
+            raise DataError(f"no model family could be trained: {reasons}")
         self._tell("both endings")
         return self._finish()
 
@@ -126,10 +126,10 @@ class _Search:
         options, metric, score = self.options, self.problem.metric, self.endings.score
         if count and options.budget_trials is not None and count >= options.budget_trials:
             return True
-        if not self.fitted:
-            return False
         if options.trials is not None and count >= options.trials:
             return True
+        if not self.fitted:
+            return False
         if options.exit_score is not None and as_error(metric, score) <= as_error(metric, options.exit_score):
             return True
         if options.patience is not None and self.since_better >= options.patience:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .contract import Contract
 from .errors import DataError
 from .families import Table, TrainingData
-from .recipe import CODE, Recipe
+from .recipe import CODES_FILE, MAX_CODES, Recipe
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,9 @@ def load_training(train: Path, validation: Path, contract: Contract, metric: str
     """What a trainer needs, and the features' names."""
     training, names = load_table(train, contract)
     validating, _ = load_table(validation, contract, names)
-    categorical = tuple(i for i, name in enumerate(names) if name.endswith(CODE))
+    path = train / CODES_FILE
+    codes: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+    categorical = tuple(i for i, name in enumerate(names) if 0 < codes.get(name, 0) <= MAX_CODES)
     return TrainingData(contract.task, len(contract.classes), metric, training, validating, categorical), names
 
 

@@ -25,11 +25,15 @@ _TOGETHER: Final = 20
 _MANY: Final = 64
 """Trees per operator of an ensemble with thousands of them, where operators begin to cost one row its time."""
 
+_LOOKED_UP: Final = 256
+"""Values per row that are looked up at once: of 100,000 rows 100 MB."""
+
 Mode = Literal["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GT"]
 Transform = Literal["identity", "sigmoid", "softmax", "probability"]
 _MODES: Final[dict[str, int]] = {"BRANCH_LEQ": 0, "BRANCH_LT": 1, "BRANCH_GT": 3}
 """Numbers of the comparisons in the operator."""
 _MEMBER: Final = 6
+"""The operator's number for "is among"."""
 Ints = NDArray[np.int64]
 
 
@@ -104,7 +108,7 @@ class Trees:
 
     def nodes(self, name: str, scale: float, *, many: bool) -> tuple[list[Any], list[Any], list[str]]:
         """Operators, their constants, and the names of outputs of shape (rows, outputs) whose sum is `scale` times that of the trees."""
-        size = _MANY if many or self.wide else _TOGETHER
+        size = max(1, min(_MANY, _LOOKED_UP // self.outputs)) if self.wide else _MANY if many else _TOGETHER
         nodes: list[Any] = []
         constants: list[Any] = []
         outputs: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ from . import Budget, TrainingData, forests
 _TREES = 60
 """Of one model; an ensemble has as many models as folds."""
 _MOST_LEAVES = 12_000
-"""About as many leaves a tree may have at least: beyond, a leaf has several rows, so that a large table makes no gigabyte of trees."""
+"""Rows per leaf are at least the table's by this, so that a large one makes no gigabyte of trees."""
 
 
 def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> forests.Forest:
     """Train until the forest is full or the deadline."""
     kind = ExtraTreesRegressor if data.task == "regression" else ExtraTreesClassifier
-    least = max(int(settings.get("min_samples_leaf", 3)), len(data.train.target) // _MOST_LEAVES)
+    least = max(int(settings.get("min_samples_leaf", 3)), math.ceil(len(data.train.target) / _MOST_LEAVES))
     model = kind(**{**settings, "min_samples_leaf": least})
     return forests.Forest(forests.grow(model, data, budget.trees or _TREES, budget), "extra_trees")
 

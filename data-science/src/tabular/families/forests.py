@@ -15,6 +15,7 @@ from . import Budget, TrainingData
 
 _FILE = "forest.skops"
 _BATCH = 20
+"""Trees grown between two looks at the clock."""
 
 
 class Forest:

@@ -1,0 +1,109 @@
+"""What each library of the AutoML search brings for its megabytes: the search without it, on the tables of bench_search.
+
+    .venv/bin/python benchmarks/bench_search_families.py [--workers 2] [--again] [--report]
+
+Every cell is `train.py --without …` for 30 s on a core of its own, seed 0, as in bench_search, whose cells of ours are what it is compared
+with. What a cell gave is kept in search_families.json beside this file. Two runs of the same search differ by some tenths of a percent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import importlib.metadata
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from bench_search import FOLDER, SOURCE, code_of, error_of, kept, key, prepared, run_own, set_up
+from measure import machine
+
+RESULTS = Path(__file__).parent / "search_families.json"
+SECONDS = 30
+LIBRARIES = {
+    "lightgbm": ["lightgbm"],
+    "catboost": ["catboost"],
+    "xgboost-cpu": ["xgboost"],
+    "scikit-learn": ["extra_trees", "neural", "linear"],
+}
+
+
+def main() -> None:
+    """Run what is missing, then say what there is."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workers", type=int, default=2, help="cells at once, a core each")
+    parser.add_argument("--again", action="store_true", help="also cells that other code made")
+    parser.add_argument("--report", action="store_true", help="only say what there is")
+    args = parser.parse_args()
+    if not args.report:
+        set_up(["own"])
+        code = code_of(SOURCE)
+        names = sorted(path.stem for path in (FOLDER / "tables").glob("*.json"))
+        done = found()
+        cells = [
+            (name, library)
+            for name in names
+            for library in LIBRARIES
+            if (cell := done.get(f"{name}/{library}")) is None or (args.again and cell["code"] != code)
+        ]
+        free = sorted(os.sched_getaffinity(0))[: args.workers]
+        with concurrent.futures.ThreadPoolExecutor(args.workers) as pool:
+            for cell, figures in zip(cells, pool.map(lambda cell: run_cell(*cell, free), cells), strict=True):
+                done["/".join(cell)] = figures
+                RESULTS.write_text("{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(done[k])}" for k in sorted(done)) + "\n}\n")
+                print(f"{cell[0]:<18} without {cell[1]:<12} {figures['error']:.5g}", flush=True)
+    report()
+
+
+def found() -> dict[str, dict[str, object]]:
+    """The cells that are there."""
+    cells: dict[str, dict[str, object]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    return cells
+
+
+def run_cell(name: str, library: str, free: list[int]) -> dict[str, object]:
+    """The search without a library's families."""
+    core = free.pop()
+    try:
+        folder = prepared(name, 0, core)
+        facts = json.loads((folder / "facts.json").read_text())
+        with tempfile.TemporaryDirectory(dir=FOLDER) as work:
+            figures, answers = run_own(SOURCE, folder, facts, SECONDS, core, Path(work), without=LIBRARIES[library])
+        error = error_of(np.load(folder / "truth.npy"), answers[""], facts["classes_in_order"])
+        return {"error": round(error, 6), "seconds": round(figures["seconds"], 1), "code": figures["code"]}
+    finally:
+        free.append(core)
+
+
+def megabytes(package: str) -> float:
+    """Of an installed package's files."""
+    files = importlib.metadata.files(package) or []
+    return sum(path.stat().st_size for file in files if (path := Path(str(file.locate()))).is_file()) / 1e6
+
+
+def report() -> None:
+    """For each library its size, and by how much the error grows without it."""
+    cells, whole = found(), kept()
+    print(f"\nerror on test rows without a library, relative to the search with all, {SECONDS} s, seed 0; {machine()}")
+    print(f"  {'':<18}" + "".join(f"{library:>14}" for library in LIBRARIES))
+    ratios: dict[str, list[float]] = {library: [] for library in LIBRARIES}
+    for name in sorted({cell.split("/")[0] for cell in cells}):
+        line = f"  {name:<18}"
+        for library in LIBRARIES:
+            with_all = whole.get(key(name, 0, "own", SECONDS))
+            without = cells.get(f"{name}/{library}")
+            if with_all is None or without is None:
+                line += f"{'-':>14}"
+                continue
+            ratio = float(str(without["error"])) / with_all["error"]
+            ratios[library].append(ratio)
+            line += f"{ratio:>14.4f}"
+        print(line)
+    print(f"  {'geometric mean':<18}" + "".join(f"{np.exp(np.mean(np.log(r))) if r else np.nan:>14.4f}" for r in ratios.values()))
+    print(f"  {'installed, MB':<18}" + "".join(f"{megabytes(library):>14.0f}" for library in LIBRARIES))
+
+
+if __name__ == "__main__":
+    main()
