@@ -28,8 +28,8 @@ ACCURATE_MB: Final = 40.0
 """Megabytes that its bags may have in the graph."""
 FAST_MS: Final = 0.28
 """Milliseconds of one row in `fast`, if the project's limit is not lower."""
-_PLANNED: Final = 0.85
-"""Share of either limit that is planned with, because what a tree costs is not known to the percent before it is measured."""
+_PLANNED: Final = {"fast": 0.85, "accurate": 0.93}
+"""Share of the limit that is planned with, because what a tree costs is not known to the percent: `accurate` has the measured `fast` to go by."""
 FAST_MB: Final = 25.0
 """Megabytes that `fast` may have in the graph."""
 _FAST_MEMBERS: Final = 3
@@ -132,6 +132,9 @@ class Endings:
             left = [i for i in members if i != dearest]
             fast = self._build(self._weighed(left), {i: members[i].models for i in left})
         whole = {i: model for i, model in whole.items() if model is not self.fitted[i].member.models[0]}
+        if self._pace.timed:
+            expected = 0.02 + sum(self._cost(i, member.models) for i, member in zip(fast.weights, fast.ensemble.members, strict=True))
+            self._machine *= min(max(fast.row_ms / expected, 0.7), 2.0)
         weights, bags = self._accurate()
         accurate = self._build(weights, bags, whole)
         for _ in range(2):
@@ -166,7 +169,7 @@ class Endings:
         spent, size = 0.02, 0.0
         for index in (*order, *others):
             cost, megabytes = self._refitted(index)
-            fits = spent + cost <= _PLANNED * self._row_limit and size + megabytes <= FAST_MB
+            fits = spent + cost <= _PLANNED["fast"] * self._row_limit and size + megabytes <= FAST_MB
             if len(chosen) < _FAST_MEMBERS and fits and (self.weights[index] > 0 or not chosen):
                 chosen.append(index)
                 spent, size = spent + cost, size + megabytes
@@ -179,11 +182,12 @@ class Endings:
         """Members of `accurate` with their weights, and their bags: fewer of the dearest until both limits are kept."""
         kept = {i: float(w) for i, w in enumerate(self.weights) if w > 0}
         models = {i: list(self.fitted[i].member.models) for i in kept}
+        planned = _PLANNED["accurate"] * ACCURATE_MS
         while True:
             milliseconds, megabytes = self._bagged(models)
-            if milliseconds <= _PLANNED * ACCURATE_MS and megabytes <= ACCURATE_MB:
+            if milliseconds <= planned and megabytes <= ACCURATE_MB:
                 return kept, models
-            which = 0 if milliseconds / (_PLANNED * ACCURATE_MS) > megabytes / ACCURATE_MB else 1
+            which = 0 if milliseconds / planned > megabytes / ACCURATE_MB else 1
             share = {i: (self._cost(i, bags), self._megabytes(bags))[which] for i, bags in models.items()}
             many = [i for i in models if len(models[i]) > 1 and share[i] > 0]
             if many:
