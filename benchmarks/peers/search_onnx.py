@@ -1,4 +1,4 @@
-"""Answers and speed of an ONNX model: python search_onnx.py MODEL ROWS.npy ANSWERS.npy FIGURES.json."""
+"""Answers and speed of an ONNX model: python search_onnx.py MODEL ROWS.npy ANSWERS.npy FIGURES.json [THREADS]."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import onnxruntime
 
 
 def main() -> None:
-    """One row: median of 2,000, the row another each time. Many: the best of 3 over all rows, in blocks of 1,000. One thread."""
-    model, rows, answers, figures = sys.argv[1:]
+    """One row: median of 2,000, the row another each time. Many: the best of 3 over all rows, in blocks of 1,000. One thread, if no other number is given."""
+    model, rows, answers, figures, *threads = sys.argv[1:]
     features = np.load(rows)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = int(threads[0]) if threads else 1
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     blocks = [features[start : start + 1000] for start in range(0, len(features), 1000)]
     np.save(answers, np.concatenate([session.run(None, {"features": block})[0] for block in blocks]))

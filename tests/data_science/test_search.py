@@ -15,11 +15,13 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 from data_science.support import prep_arguments, step, write_csv
 from tabular import ensemble, families
+from tabular.endings import Endings
+from tabular.ensemble import Member
 from tabular.errors import DataError
-from tabular.families import Budget, Table, TrainingData
+from tabular.families import Budget, Table, TrainingData, module
 from tabular.folds import problem_of
 from tabular.graph import Part, build
-from tabular.leaderboard import baseline, leaderboard_table
+from tabular.leaderboard import Fitted, Trial, baseline, leaderboard_table
 from tabular.metrics import METRICS, as_error
 from tabular.onnx_session import open_session, run_session
 from tabular.pace import Pace
@@ -165,11 +167,37 @@ def test_fast_is_fitted_on_all_rows_and_accurate_has_that_model_among_its_bags()
     assert not any(models[0] in bag for models in whole for bag in bags)
 
 
+def test_the_heaviest_member_is_refitted_if_there_is_time_for_it_alone() -> None:
+    """The time used to be parted evenly, so that the one that needs most of it had the model of its first fold."""
+    data = training(load_diabetes, "rmse")
+    options = Search(metric="rmse", families=("lightgbm", "linear"), seconds=600)
+    pace = Pace(options, None)
+    problem = problem_of(data, options, 3, holdout=False)
+    endings = Endings(problem, options, pace, None)
+    for configuration in portfolio(("lightgbm", "linear"), classes=0, log=False)[:2]:
+        models = []
+        oof = np.zeros(len(problem.pool.target))
+        target, shift, scale = problem.target("identity")
+        for train, watched in problem.folds:
+            rows = dataclasses.replace(data, train=problem.rows(train, target), validation=problem.rows(watched, target))
+            models.append(module(configuration.family).fit(rows, dict(configuration.settings), Budget(None)))
+            oof[watched] = scale * models[-1].raw(problem.pool.features[watched])[:, 0] + shift
+        member = Member(configuration.family, dict(configuration.settings), models, "identity", shift, scale)
+        # As if boosting had taken nearly all of the time that there will be.
+        seconds = 10.0 if configuration.family == "lightgbm" else 0.01
+        trial = Trial(1, configuration.family, 50.0, seconds, 1, stopped=False, settings=dict(configuration.settings))
+        endings.add(Fitted(member, oof, trial, seconds))
+    pace.end = time.monotonic() + 11.0
+    fast = endings.finish()["fast"].ensemble.members
+    light = next(member for member in fast if member.family == "lightgbm")
+    assert light.models[0] not in endings.fitted[0].member.models
+
+
 def test_a_forest_of_single_rows_is_calibrated() -> None:
-    """Its votes of 60 trees say 0 of what may be, and far too little of what is."""
+    """Its votes of 150 trees say 0 of what may be, and far too little of what is."""
     found = search(training(load_wine, "log_loss"), Search(metric="log_loss", families=("extra_trees",), budget_trials=1))
     (member,) = found.endings["fast"].ensemble.members
-    assert member.smoothing == pytest.approx(1 / 61)
+    assert member.smoothing == pytest.approx(1 / 151)
     assert member.temperature < 0.8
     raw = member.models[0].predict(training(load_wine).validation.features)
     assert raw.min() == 0

@@ -12,7 +12,8 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .ensemble import Ensemble, blend, fit_temperature, greedy, tempered
+from .costs import Costs, row_cost
+from .ensemble import Ensemble, Member, blend, fit_temperature, greedy, tempered
 from .families import Budget, Model, module
 from .folds import Problem
 from .leaderboard import Fitted
@@ -28,8 +29,14 @@ ACCURATE_MB: Final = 40.0
 """Megabytes that its bags may have in the graph."""
 FAST_MS: Final = 0.28
 """Milliseconds of one row in `fast`, if the project's limit is not lower."""
-_PLANNED: Final = {"fast": 0.85, "accurate": 0.93}
-"""Share of the limit that is planned with, because what a tree costs is not known to the percent: `accurate` has the measured `fast` to go by."""
+_PLANNED: Final = 0.85
+"""Share of a limit of milliseconds that is planned with, because what a tree costs is not known to the percent."""
+_REFIT_SHARE: Final = 0.2
+"""Share of the search's time that is kept for fitting the members of `fast` once more."""
+_ENOUGH: Final = 0.7
+"""Share of the time that a fold's model took with which a refit is begun, since it does not wait for an error that gets no better."""
+_EXPORT_SHARE: Final = 0.1
+"""Share of the search's time that exporting and measuring `accurate` may take."""
 FAST_MB: Final = 25.0
 """Megabytes that `fast` may have in the graph."""
 _FAST_MEMBERS: Final = 3
@@ -40,19 +47,6 @@ _AGREEMENT: Final = 5e-5
 """Largest difference of graph and native models in deviations of the target, or in probability; half of what `predict` allows."""
 _COMPARED: Final = 300
 """Rows on which graph and native models are compared."""
-_TREE_US: Final = {"lightgbm": 0.08, "xgboost": 0.08, "catboost": 0.08, "extra_trees": 0.3}
-"""Microseconds of a tree for one row, until it is measured. A tree that adds to every class takes `_WIDE_US`."""
-_WIDE_US: Final = 0.25
-_LEAF_US: Final = 7e-5
-"""More of it for each of a tree's leaves: the further apart they lie, the less of them is in the processor's caches."""
-_LAYERS_MS: Final = 0.015
-"""Milliseconds of one row through a model of layers."""
-_TREE_S: Final = 0.00015
-"""Seconds that a tree takes to be exported and measured; a leaf takes more, and in a forest, which is written leaf by leaf, most."""
-_LEAF_S: Final = 1.2e-6
-"""Seconds of a leaf of boosted trees."""
-_FOREST_LEAF_S: Final = 3e-6
-"""The same of a forest."""
 _FOREST_LEAVES: Final = 300_000
 """Leaves of all bags of a forest that are kept: each bag is a mean of many trees already, and takes its megabytes."""
 
@@ -88,7 +82,7 @@ class Endings:
         self._selection_seconds = 0.0
         self._needed = self._export = 0.0
         self._fast_kept: tuple[tuple[int, float], dict[int, float]] = ((0, 0.0), {})
-        self._machine = 1.0  # What this machine takes of the milliseconds that are expected.
+        self._costs = Costs(problem.classes)
 
     def add(self, fitted: Fitted) -> bool:
         """Take a member, and weigh all of them anew. Whether the ensemble got better."""
@@ -104,13 +98,22 @@ class Endings:
         better = not np.isfinite(self.score) or as_error(problem.metric, score) < as_error(problem.metric, self.score)
         self.score = score
         if self._pace.timed:
+            if len(self.fitted) == 1:
+                self._rehearse()
             fast, (_, bags) = self._fast(), self._accurate()
             models = [m for some in bags.values() for m in some]
             models += [self.fitted[i].member.models[0] for _ in ("in fast", "in accurate") for i in fast]
             refits = sum(self.fitted[i].model_seconds for i in fast)
-            self._export = sum(m.size * _TREE_S + m.leaves * (_FOREST_LEAF_S if m.family == "extra_trees" else _LEAF_S) for m in models)
-            self._needed = 0.3 + 3 * self._selection_seconds + min(refits, 0.15 * self._options.seconds) + self._export
+            self._export = self._costs.export_seconds(models)
+            self._needed = 0.3 + 3 * self._selection_seconds + min(refits, _REFIT_SHARE * self._options.seconds) + self._export
         return better
+
+    def _rehearse(self) -> None:
+        """Make a graph of the first model: what it took tells what this machine takes."""
+        begun = time.monotonic()
+        models = self.fitted[0].member.models[:1]
+        row_ms, _ = self._measured(*self._graph([dataclasses.replace(self.fitted[0].member, models=models)], 1.0))
+        self._costs.learn([models], row_ms, time.monotonic() - begun)
 
     @property
     def reserve(self) -> float:
@@ -122,25 +125,25 @@ class Endings:
     def finish(self) -> dict[Ending, Built]:
         """Both."""
         chosen = self._fast()
-        whole = {i: self._refit(self.fitted[i], position, len(chosen)) for position, i in enumerate(chosen)}
+        whole = self._refits(chosen)
+        begun = time.monotonic()
         fast = self._build(chosen, {i: [model] for i, model in whole.items()})
+        if self._pace.timed:
+            self._costs.learn([member.models for member in fast.ensemble.members], fast.row_ms, time.monotonic() - begun)
         # What is measured differs from run to run, so that a budget of trials goes by the estimate.
         while self._pace.timed and fast.row_ms > self._row_limit and len(fast.weights) > 1:
             # The estimate was too low on this machine: without the dearest.
             members = dict(zip(fast.weights, fast.ensemble.members, strict=True))
-            dearest = max(members, key=lambda i: self._cost(i, members[i].models))
+            dearest = max(members, key=lambda i: self._costs.trees_ms(members[i].models))
             left = [i for i in members if i != dearest]
             fast = self._build(self._weighed(left), {i: members[i].models for i in left})
         whole = {i: model for i, model in whole.items() if model is not self.fitted[i].member.models[0]}
-        if self._pace.timed:
-            expected = 0.02 + sum(self._cost(i, member.models) for i, member in zip(fast.weights, fast.ensemble.members, strict=True))
-            self._machine *= min(max(fast.row_ms / expected, 0.7), 2.0)
         weights, bags = self._accurate()
         accurate = self._build(weights, bags, whole)
         for _ in range(2):
             if not self._pace.timed or accurate.row_ms <= ACCURATE_MS:
                 break
-            self._machine *= max(accurate.row_ms / self._bagged(bags)[0], 1.1)
+            self._costs.raise_row(max(accurate.row_ms / self._bagged(bags)[0], 1.1))
             weights, bags = self._accurate()
             accurate = self._build(weights, bags, whole)
         if not self._pace.timed:
@@ -157,7 +160,7 @@ class Endings:
 
     def _fast(self) -> dict[int, float]:
         """Members of `fast` with their weights: those of most weight whose cost together is below the limit."""
-        key = (len(self.fitted), self._machine)
+        key = (len(self.fitted), self._costs.state)
         if self._fast_kept[0] != key:
             self._fast_kept = (key, self._chosen_for_fast())
         return self._fast_kept[1]
@@ -166,10 +169,10 @@ class Endings:
         order = [int(i) for i in np.argsort(-self.weights, kind="stable") if self.weights[i] > 0]
         others = sorted((i for i in range(len(self.fitted)) if i not in order), key=self._error)
         chosen: list[int] = []
-        spent, size = 0.02, 0.0
+        spent, size = 0.0, 0.0
         for index in (*order, *others):
             cost, megabytes = self._refitted(index)
-            fits = spent + cost <= _PLANNED["fast"] * self._row_limit and size + megabytes <= FAST_MB
+            fits = row_cost(spent + cost, size + megabytes) <= _PLANNED * self._row_limit and size + megabytes <= FAST_MB
             if len(chosen) < _FAST_MEMBERS and fits and (self.weights[index] > 0 or not chosen):
                 chosen.append(index)
                 spent, size = spent + cost, size + megabytes
@@ -179,16 +182,19 @@ class Endings:
         return as_error(self._problem.metric, self.fitted[index].trial.score)
 
     def _accurate(self) -> tuple[dict[int, float], dict[int, list[Model]]]:
-        """Members of `accurate` with their weights, and their bags: fewer of the dearest until both limits are kept."""
+        """Members of `accurate` with their weights, and their bags: fewer of the dearest until the limits are kept."""
         kept = {i: float(w) for i, w in enumerate(self.weights) if w > 0}
         models = {i: list(self.fitted[i].member.models) for i in kept}
-        planned = _PLANNED["accurate"] * ACCURATE_MS
+        limits = (_PLANNED * ACCURATE_MS, ACCURATE_MB, _EXPORT_SHARE * self._options.seconds if self._pace.timed else float("inf"))
         while True:
-            milliseconds, megabytes = self._bagged(models)
-            if milliseconds <= planned and megabytes <= ACCURATE_MB:
+            over = [found / limit for found, limit in zip(self._bagged(models), limits, strict=True)]
+            if max(over) <= 1:
                 return kept, models
-            which = 0 if milliseconds / planned > megabytes / ACCURATE_MB else 1
-            share = {i: (self._cost(i, bags), self._megabytes(bags))[which] for i, bags in models.items()}
+            which = int(np.argmax(over))
+            share = {
+                i: (self._costs.trees_ms(bags), self._costs.megabytes(bags), self._costs.export_seconds(bags))[which]
+                for i, bags in models.items()
+            }
             many = [i for i in models if len(models[i]) > 1 and share[i] > 0]
             if many:
                 models[max(many, key=share.__getitem__)].pop()
@@ -199,29 +205,22 @@ class Endings:
             else:
                 return kept, models
 
-    def _cost(self, index: int, models: Sequence[Model]) -> float:
-        """Milliseconds of one row through models of a member."""
-        family = self.fitted[index].member.family
-        if family not in _TREE_US:
-            return _LAYERS_MS * len(models) * self._machine
-        each = _WIDE_US if family == "catboost" and self._problem.classes > 2 else _TREE_US[family]
-        return sum(m.size * each + m.leaves * _LEAF_US for m in models) / 1000 * self._machine
-
-    def _megabytes(self, models: Sequence[Model]) -> float:
-        """Of models in the graph: a leaf with its node takes 28 bytes, and 4 more for each class that it has a value of."""
-        wide = 4 * self._problem.classes if models[0].family in ("catboost", "extra_trees") and self._problem.classes else 0
-        return sum(m.leaves for m in models) * (28 + wide) / 1e6
-
     def _refitted(self, index: int) -> tuple[float, float]:
         """Milliseconds and megabytes of a member that is fitted on all rows."""
         models = self.fitted[index].member.models
         share = _MORE_ROUNDS / len(models)
-        return self._cost(index, models) * share, self._megabytes(models) * share
+        return self._costs.trees_ms(models) * share, self._costs.megabytes(models) * share
 
-    def _bagged(self, models: dict[int, list[Model]]) -> tuple[float, float]:
-        """Milliseconds of one row through these bags and the refits that go with them, and megabytes of the bags."""
-        refits = sum(self._refitted(i)[0] for i in self._fast() if i in models)
-        return 0.02 + refits + sum(self._cost(i, m) for i, m in models.items()), sum(self._megabytes(m) for m in models.values())
+    def _bagged(self, models: dict[int, list[Model]]) -> tuple[float, float, float]:
+        """Milliseconds of one row through these bags and the refits that go with them; megabytes of the bags; seconds of their export."""
+        refits = [self._refitted(i) for i in self._fast() if i in models]
+        milliseconds, more = (sum(part) for part in zip(*refits, strict=True)) if refits else (0.0, 0.0)
+        megabytes = seconds = 0.0
+        for bags in models.values():
+            milliseconds += self._costs.trees_ms(bags)
+            megabytes += self._costs.megabytes(bags)
+            seconds += self._costs.export_seconds(bags)
+        return row_cost(milliseconds, megabytes + more), megabytes, seconds
 
     # Making -----------------------------------------------------------------------------------------------------------
 
@@ -239,8 +238,7 @@ class Endings:
         temperature = fit_temperature(together, problem.truth) if problem.classes else 1.0
         if problem.classes:
             together = tempered(together, temperature)
-        ensemble = Ensemble(chosen, problem.classes, temperature)
-        onnx = ensemble.to_onnx(problem.pool.features.shape[1]).SerializeToString()
+        ensemble, onnx = self._graph(chosen, temperature)
         row_ms, difference = self._measured(ensemble, onnx)
         logs = [i for i in members if self.fitted[i].member.link == "log"]
         others = [i for i in members if i not in logs] or [i for i in range(len(self.fitted)) if self.fitted[i].member.link != "log"][:1]
@@ -249,6 +247,10 @@ class Endings:
             left = self._weighed(others)
             return self._build(left, {i: models.get(i, self.fitted[i].member.models[:1]) for i in left}, whole)
         return Built(ensemble, onnx, row_ms, METRICS[problem.metric](problem.truth, together), dict(members), row_ms)
+
+    def _graph(self, members: list[Member], temperature: float) -> tuple[Ensemble, bytes]:
+        ensemble = Ensemble(members, self._problem.classes, temperature)
+        return ensemble, ensemble.to_onnx(self._problem.pool.features.shape[1]).SerializeToString()
 
     def _measured(self, ensemble: Ensemble, onnx: bytes) -> tuple[float, float]:
         """Milliseconds of one row, and the largest difference of the graph and the native models on some rows, in the unit of `_AGREEMENT`."""
@@ -261,21 +263,33 @@ class Endings:
         scale = 1.0 if self._problem.classes else float(np.std(pool.target)) or 1.0
         return _row_ms(session, some), float(np.abs(served - native).max()) / scale
 
-    def _refit(self, fitted: Fitted, position: int, count: int) -> Model:
-        """One model on all rows, or where there is no time for it the model of the first fold."""
-        first = fitted.member.models[0]
-        deadline = None
-        if self._pace.timed:
-            each = (self._pace.left() - self._export - 0.3) / (count - position)
-            if each < 0.7 * fitted.model_seconds:
-                return first
-            deadline = time.monotonic() + each
+    def _refits(self, chosen: dict[int, float]) -> dict[int, Model]:
+        """Members fitted once more on all rows: those of most weight first, and where there is no time for it the model of the first fold."""
+        found = {i: self.fitted[i].member.models[0] for i in chosen}
+        waiting = sorted(chosen, key=chosen.__getitem__, reverse=True)
+        needs = {i: self.fitted[i].model_seconds for i in waiting}
+        while waiting and self._pace.timed and _ENOUGH * sum(needs[i] for i in waiting) > self._left_for_refits():
+            waiting.pop()
+        while waiting:
+            seconds = None
+            if self._pace.timed:
+                seconds = max(self._left_for_refits(), 0.0) * needs[waiting[0]] / sum(needs[i] for i in waiting)
+            index = waiting.pop(0)
+            found[index] = self._refit(self.fitted[index], seconds)
+        return found
+
+    def _left_for_refits(self) -> float:
+        return self._pace.left() - self._export - 0.3
+
+    def _refit(self, fitted: Fitted, seconds: float | None) -> Model:
+        """One model on all rows, or that of the first fold if the time was not enough for most of its iterations."""
         target, _, _ = self._problem.target(fitted.member.link)
         rows = dataclasses.replace(self._problem.data, train=self._problem.rows(None, target))
         trees = max(1, round(_MORE_ROUNDS * fitted.member.rounds))
+        deadline = None if seconds is None else time.monotonic() + seconds
         budget = Budget(deadline, self._options.threads, self._options.seed + fitted.trial.number, trees)
         model: Model = module(fitted.member.family).fit(rows, dict(fitted.trial.settings), budget)
-        return model if model.rounds > 0.8 * fitted.member.rounds else first
+        return model if model.rounds > 0.8 * fitted.member.rounds else fitted.member.models[0]
 
 
 def _row_ms(session: Any, features: NDArray[np.float32]) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,16 @@ _ROWS: Final = (20_000, 50_000)
 """At most so many rows choose weights: by a metric that sorts, and by others."""
 _SORTING: Final = ("roc_auc", "median_absolute_error")
 Predictions = NDArray[np.float64]
+
+
+_forms: WeakKeyDictionary[Model, Any] = WeakKeyDictionary()
+
+
+def _form_of(model: Model) -> Any:
+    """`model.form()`, kept: a search puts the same models into several graphs, and taking a library's trees apart is half of the work."""
+    if model not in _forms:
+        _forms[model] = model.form()
+    return _forms[model]
 
 
 @dataclass
@@ -75,7 +86,7 @@ class Member:
     def part(self) -> Part:
         """What the ONNX graph needs."""
         return Part(
-            [model.form() for model in self.models], self.weight, self.link, self.shift, self.scale, self.smoothing, self.temperature
+            [_form_of(model) for model in self.models], self.weight, self.link, self.shift, self.scale, self.smoothing, self.temperature
         )
 
 

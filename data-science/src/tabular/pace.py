@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from .families import Budget, TrainingData, module
 from .folds import Problem, most_folds
+from .layers import LINEAR_BINS, NETWORK_BINS, batch_rows, fit_bins
 from .leaderboard import Fitted
 from .portfolio import NEEDED, Configuration, portfolio
 from .project import Search
@@ -19,6 +20,9 @@ LEAST: Final = 0.3
 """Seconds below which nothing is begun."""
 _FOLD_SHARE: Final = 0.12
 """Share of the budget that the first member may take; with more, there are fewer folds."""
+
+_LOOKED_AT: Final = 2_000
+"""Rows that tell how many bins there will be."""
 
 
 class Pace:
@@ -35,6 +39,7 @@ class Pace:
         self.timed = options.budget_trials is None
         self.start = time.monotonic() if begun is None else begun
         self.end = self.start + max(0.96 * options.seconds - 0.9, 0.5 * options.seconds)
+        self._encoded: dict[str, int] = {}
         self._speed: dict[str, tuple[float, float]] = {}
 
     def used(self) -> float:
@@ -68,7 +73,7 @@ class Pace:
         if same and configuration.family not in ("linear", "extra_trees"):
             whole = [f.trial.seconds for f in same if not f.trial.stopped]
             return statistics.median(whole) if whole else 0.7 * max(f.trial.seconds for f in same)
-        rough = _rough(configuration, problem)
+        rough = self._rough(configuration, problem)
         return fitted[0].trial.seconds if rough is None else rough * len(problem.folds)
 
     def allowance(self, configuration: Configuration, fitted: Sequence[Fitted], problem: Problem, left: float) -> float:
@@ -109,19 +114,28 @@ class Pace:
         each = max((taken[2] - taken[1]) / (rounds[2] - rounds[1]), 1e-5)
         return max(taken[1] - rounds[1] * each, 0.0), each
 
+    def _inputs(self, family: str, problem: Problem) -> int:
+        """What the first layer of a linear model or a network sees of a row."""
+        if family not in self._encoded:
+            features = problem.pool.features
+            most = LINEAR_BINS if family == "linear" else NETWORK_BINS
+            bins = fit_bins(features[:: max(1, len(features) // _LOOKED_AT)], most, len(features))
+            self._encoded[family] = features.shape[1] + (0 if bins is None else len(bins.columns))
+        return self._encoded[family]
 
-def _rough(configuration: Configuration, problem: Problem) -> float | None:
-    """Seconds of one model, from the number of its operations; None for boosting, of which nobody knows when it stops."""
-    rows, features = len(problem.folds[0][0]), int(problem.pool.features.shape[1])
-    if configuration.family == "linear":
-        # Up to 200 passes over the features for every class, at a few billion operations per second; a regression takes one.
-        return rows * features * (200 * problem.classes if problem.classes else 20) / 1e9
-    if configuration.family == "neural":
-        first, second = (int(width) for width in configuration.settings.get("hidden", (128, 64))[:2])
-        weights = features * first + first * second
-        return 25 * (6 * rows * weights / 2e10 + rows / 200 * 0.0004)  # Epochs until it gets no better.
-    if configuration.family == "extra_trees":
-        share: float | str = configuration.settings["max_features"]
-        tried = math.sqrt(features) if share == "sqrt" else max(1.0, features * float(share))
-        return 0.1 + 60 * rows * math.log2(max(rows, 2)) * tried * 8e-9
-    return None
+    def _rough(self, configuration: Configuration, problem: Problem) -> float | None:
+        """Seconds of one model, from the number of its operations; None for boosting, of which nobody knows when it stops."""
+        rows, features = len(problem.folds[0][0]), int(problem.pool.features.shape[1])
+        if configuration.family == "linear":
+            inputs = self._inputs("linear", problem)
+            # Up to 200 passes over the inputs for every class; a regression takes their products, each with each.
+            return rows * inputs * (200 * problem.classes / 3e9 if problem.classes else inputs / 1e10)
+        if configuration.family == "neural":
+            first, second = (int(width) for width in (*configuration.settings.get("hidden", (128, 64)), 1)[:2])
+            weights = self._inputs("neural", problem) * first + first * second
+            return 25 * (6 * rows * weights / 2e10 + rows / batch_rows(rows) * 0.0004)  # Epochs until it gets no better.
+        if configuration.family == "extra_trees":
+            share: float | str = configuration.settings["max_features"]
+            tried = math.sqrt(features) if share == "sqrt" else max(1.0, features * float(share))
+            return 0.1 + 60 * rows * math.log2(max(rows, 2)) * tried * 8e-9
+        return None

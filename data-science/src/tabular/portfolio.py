@@ -1,7 +1,8 @@
 """The configurations that the search tries, in a fixed order, and how their neighbourhood is drawn.
 
-The order is that of what a member adds to an ensemble for its time: the two boosting libraries that differ most, the same on a log scale
-where the target asks for it, then what is unlike them (randomised trees down to single rows, a network, a linear model), then variants.
+The order is that of what a member adds to an ensemble for its time: the two boosting libraries that differ most, a linear model of bins,
+which takes next to nothing, what is unlike them (randomised trees down to single rows, a network), all on a log scale, too, where the
+target asks for it, then variants.
 It knows nothing of a table but its task and the skewness of its target. See docs/decisions/021.
 """
 
@@ -43,9 +44,8 @@ _LIGHT = {"learning_rate": 0.05, "num_leaves": 31, "min_data_in_leaf": 20, "feat
 _CAT = {"learning_rate": 0.08, "depth": 6, "l2_leaf_reg": 3.0}
 _XGB = {"learning_rate": 0.06, "max_depth": 6, "min_child_weight": 5.0, "subsample": 0.8, "colsample_bytree": 0.8}
 _FIRST: Final = (Configuration("lightgbm", _LIGHT), Configuration("catboost", _CAT))
+_SMOOTH: Final = (Configuration("linear", {"strength": 1.0}), Configuration("neural", {}))
 _OTHERS: Final = (
-    Configuration("neural", {}),
-    Configuration("linear", {"strength": 1.0}),
     Configuration("catboost", {"learning_rate": 0.06, "depth": 8, "l2_leaf_reg": 6.0, "rsm": 0.7, "random_strength": 2.0}),
     Configuration("lightgbm", {**_LIGHT, "extra_trees": True, "feature_fraction": 1.0}),
     Configuration("lightgbm", {**_LIGHT, "num_leaves": 127, "min_data_in_leaf": 10, "feature_fraction": 0.5, "lambda_l2": 10.0}),
@@ -60,12 +60,17 @@ _OTHERS: Final = (
 
 
 def portfolio(families: tuple[str, ...], *, classes: int, log: bool) -> list[Configuration]:
-    """The configurations of these families, in order; with `log`, the first two also on a log scale. `classes` is 0 for a regression."""
-    light, cat = (Configuration(c.family, c.settings, "log") for c in _FIRST)
+    """The configurations of these families, in order; with `log`, the first ones also on a log scale. `classes` is 0 for a regression."""
     # Trees of single rows, of a few features each, for classes; a mean of two rows does better for a number.
     forest = {"min_samples_leaf": 1, "max_features": "sqrt"} if classes else {"min_samples_leaf": 2, "max_features": 0.5}
     trees = Configuration("extra_trees", forest)
-    found = (*_FIRST, light, trees, cat, *_OTHERS) if log else (*_FIRST, trees, *_OTHERS)
+    linear, neural = _SMOOTH
+    # Boosting takes trees for every class, and the others do not: they first, where there are many.
+    others = sorted(_OTHERS, key=lambda c: c.family in _BOOSTED) if classes > 2 else list(_OTHERS)
+    found = [*_FIRST, linear, trees, neural, *others]
+    if log:
+        light, cat, linear_log, neural_log = (Configuration(c.family, c.settings, "log") for c in (*_FIRST, *_SMOOTH))
+        found = [*_FIRST, linear, linear_log, light, trees, cat, neural, neural_log, *others]
     return [c for c in found if c.family in families]
 
 

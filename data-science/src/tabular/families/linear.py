@@ -1,4 +1,4 @@
-"""Linear and logistic regression with an L2 penalty, by scikit-learn."""
+"""Linear and logistic regression with an L2 penalty, by scikit-learn; with bins (see `layers.Bins`) a sum of a curve for each feature."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from ..layers import Layers, fit_scaler
+from ..layers import LINEAR_BINS, Layers, fit_bins, fit_scaler, inputs
 from ..trees import Transform
 from . import Budget, TrainingData, dense
 
@@ -18,7 +18,8 @@ from . import Budget, TrainingData, dense
 def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> dense.Dense:  # noqa: ARG001 - a second's work at most
     """Train."""
     scaler = fit_scaler(data.train.features)
-    x = scaler(data.train.features)
+    bins = fit_bins(data.train.features, LINEAR_BINS)
+    x = inputs(data.train.features, scaler, bins)
     strength = float(settings.get("strength", 1.0))
     transform: Transform = "identity"
     if data.task == "regression":
@@ -32,7 +33,7 @@ def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> dense.D
         weight, bias = model.coef_.T, model.intercept_
         transform = "sigmoid" if data.classes == 2 else "softmax"
     limits = (float(np.min(data.train.target)), float(np.max(data.train.target))) if data.task == "regression" else None
-    layers = Layers(scaler, ((weight.astype(np.float32), bias.astype(np.float32)),), transform, limits)
+    layers = Layers(scaler, ((weight.astype(np.float32), bias.astype(np.float32)),), transform, limits, bins)
     return dense.Dense(layers, "linear", 1)
 
 

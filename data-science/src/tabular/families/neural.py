@@ -1,6 +1,7 @@
 """A small neural network by scikit-learn: two hidden layers, Adam with a falling rate, early stopping.
 
-Scaling and the soft cut of the features are those that Holzmüller et al. 2024 found to matter most.
+Scaling and the soft cut of the features are those that Holzmüller et al. 2024 found to matter most; unless there are many features, each
+also comes as its bins (Gorishniy et al. 2022), which took 3 to 19 % of a single network's error on tables whose features do not act evenly.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from ..layers import Layers, fit_scaler
+from ..layers import NETWORK_BINS, Layers, batch_rows, fit_bins, fit_scaler, inputs
 from ..trees import Transform
 from . import Budget, TrainingData, dense, transformed
 
@@ -25,19 +26,21 @@ _PATIENCE: Final = 12
 def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> dense.Dense:
     """Train for `epochs`, the rate falling to nothing as a cosine; the epoch with the smallest error on the watched rows stays."""
     scaler = fit_scaler(data.train.features)
-    x = scaler(data.train.features)
+    bins = fit_bins(data.train.features, NETWORK_BINS)
+    x = inputs(data.train.features, scaler, bins)
     rows = len(x)
     epochs = int(settings.get("epochs", _EPOCHS))
-    rate = float(settings.get("learning_rate", 0.003))
+    batch = min(rows, batch_rows(rows))
+    rate = float(settings.get("learning_rate", 0.003)) * min(1.0, batch / 128) ** 0.5  # Small steps are noisier.
     kind = MLPRegressor if data.task == "regression" else MLPClassifier
     model = kind(
-        hidden_layer_sizes=tuple(settings.get("hidden", (128, 64))), alpha=float(settings.get("alpha", 1e-3)), batch_size=min(rows, 128 if rows < 10_000 else 256),
+        hidden_layer_sizes=tuple(settings.get("hidden", (128, 64))), alpha=float(settings.get("alpha", 1e-2)), batch_size=batch,
         learning_rate_init=rate, random_state=budget.seed,
     )  # fmt: skip
     target = data.train.target.astype(np.float32) if data.task == "regression" else data.train.target.astype(np.int64)
     more = {} if data.task == "regression" else {"classes": np.arange(data.classes)}
     transform: Transform = "identity" if data.task == "regression" else "sigmoid" if data.classes == 2 else "softmax"
-    watched = scaler(data.validation.features) if budget.trees is None else None
+    watched = inputs(data.validation.features, scaler, bins) if budget.trees is None else None
     best, best_at, kept = np.inf, 0, None
     begun = time.monotonic()
     with warnings.catch_warnings():
@@ -63,7 +66,7 @@ def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> dense.D
     pairs = kept or list(zip(model.coefs_, model.intercepts_, strict=True))
     weights = tuple((w.astype(np.float32), b.astype(np.float32)) for w, b in pairs)
     limits = (float(np.min(target)), float(np.max(target))) if data.task == "regression" else None
-    return dense.Dense(Layers(scaler, weights, transform, limits), "neural", (best_at if watched is not None else epoch) + 1)
+    return dense.Dense(Layers(scaler, weights, transform, limits, bins), "neural", (best_at if watched is not None else epoch) + 1)
 
 
 def _error(model: Any, watched: Any, data: TrainingData, transform: Transform) -> float:
