@@ -211,3 +211,26 @@ def test_lightgbm_parts_the_levels_of_a_category_and_its_graph_does_so(tmp_path:
 def test_an_unknown_family_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="no model family 'forest'; there are lightgbm"):
         families.module("forest")
+
+
+@pytest.mark.parametrize(("field", "value"), [("left_child", 0), ("right_child", 10_000_000), ("feature", 999)])
+def test_a_forest_whose_file_leads_out_of_a_tree_is_not_loaded(tmp_path: Path, field: str, value: int) -> None:
+    model, _ = fitted("extra_trees", "regression")
+    families.save(model, tmp_path)
+    with np.load(tmp_path / "forest.npz") as kept:
+        arrays = {name: kept[name] for name in kept.files}
+    arrays[field][0] = value
+    np.savez(tmp_path / "forest.npz", **arrays)
+    with pytest.raises(ValueError, match="leads out of itself"):
+        families.load(tmp_path)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_forest_says_what_scikit_learn_says(task: str) -> None:
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+    model, data = fitted("random_forest", task)
+    kind = RandomForestClassifier if data.classes else RandomForestRegressor
+    own = kind(**FOREST, random_state=0).fit(data.train.features, data.train.target)
+    predicted = own.predict_proba(data.validation.features) if data.classes else own.predict(data.validation.features)
+    np.testing.assert_array_equal(model.predict(data.validation.features), predicted)

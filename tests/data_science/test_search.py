@@ -167,8 +167,9 @@ def test_fast_is_fitted_on_all_rows_and_accurate_has_that_model_among_its_bags()
     assert not any(models[0] in bag for models in whole for bag in bags)
 
 
-def test_the_heaviest_member_is_refitted_if_there_is_time_for_it_alone() -> None:
-    """The time used to be parted evenly, so that the one that needs most of it had the model of its first fold."""
+@pytest.mark.parametrize(("seconds", "refitted"), [(11.0, {"lightgbm", "linear"}), (5.0, {"linear"}), (0.1, set())])
+def test_refits_get_the_time_that_they_need_and_one_that_has_not_enough_leaves_it_to_the_next(seconds: float, refitted: set[str]) -> None:
+    """The time used to be parted evenly, so that the member that needs most of it had the model of its first fold."""
     data = training(load_diabetes, "rmse")
     options = Search(metric="rmse", families=("lightgbm", "linear"), seconds=600)
     pace = Pace(options, None)
@@ -184,13 +185,14 @@ def test_the_heaviest_member_is_refitted_if_there_is_time_for_it_alone() -> None
             oof[watched] = scale * models[-1].raw(problem.pool.features[watched])[:, 0] + shift
         member = Member(configuration.family, dict(configuration.settings), models, "identity", shift, scale)
         # As if boosting had taken nearly all of the time that there will be.
-        seconds = 10.0 if configuration.family == "lightgbm" else 0.01
-        trial = Trial(1, configuration.family, 50.0, seconds, 1, stopped=False, settings=dict(configuration.settings))
-        endings.add(Fitted(member, oof, trial, seconds))
-    pace.end = time.monotonic() + 11.0
-    fast = endings.finish()["fast"].ensemble.members
-    light = next(member for member in fast if member.family == "lightgbm")
-    assert light.models[0] not in endings.fitted[0].member.models
+        needed = 10.0 if configuration.family == "lightgbm" else 0.5
+        trial = Trial(1, configuration.family, 50.0, needed, 1, stopped=False, settings=dict(configuration.settings))
+        endings.add(Fitted(member, oof, trial, needed))
+    pace.end = time.monotonic() + seconds
+    members = endings.finish()["fast"].ensemble.members
+    bags = {fitted.member.family: fitted.member.models for fitted in endings.fitted}
+    assert {member.family for member in members} == {"lightgbm", "linear"}
+    assert {member.family for member in members if member.models[0] not in bags[member.family]} == refitted
 
 
 def test_a_forest_of_single_rows_is_calibrated() -> None:

@@ -15,7 +15,12 @@ _LEAF_US: Final = 7e-5
 _CACHED_MB: Final = 25.0
 """A graph of so many megabytes takes twice the time for each tree that a tiny one does, since the processor's caches do not hold it."""
 _LAYERS_MS: Final = 0.015
-"""Milliseconds of one row through a model of layers."""
+"""Milliseconds of one row through a model of layers, and of each of its weights."""
+_WEIGHT_MS: Final = 1e-7
+_BASE_MS: Final = 0.01
+"""Milliseconds of one row through a graph of nothing."""
+_BASE_S: Final = 0.05
+"""Seconds that making and measuring such a graph takes."""
 _TREE_S: Final = 0.00015
 """Seconds that a tree takes to be exported and measured, until that is measured; a leaf takes more, and in a forest, which is written leaf by
 leaf, most."""
@@ -46,14 +51,14 @@ class Costs:
         """Milliseconds of one row through models of one family, if they were alone."""
         family = models[0].family
         if family not in _TREE_US:
-            return _LAYERS_MS * len(models) * self._row
+            return (_LAYERS_MS * len(models) + _WEIGHT_MS * sum(m.weights for m in models)) * self._row
         each = _WIDE_US if family == "catboost" and self._classes > 2 else _TREE_US[family]
         return sum(m.size * each + m.leaves * _LEAF_US for m in models) / 1000 * self._row
 
     def megabytes(self, models: Sequence[Model]) -> float:
-        """A leaf with its node takes 28 bytes, and 4 more for each class that it has a value of."""
+        """A leaf with its node takes 28 bytes, and 4 more for each class that it has a value of; a weight takes 4."""
         wide = 4 * self._classes if models[0].family in ("catboost", "extra_trees") and self._classes else 0
-        return sum(m.leaves for m in models) * (28 + wide) / 1e6
+        return (sum(m.leaves for m in models) * (28 + wide) + 4 * sum(m.weights for m in models)) / 1e6
 
     def export_seconds(self, models: Sequence[Model]) -> float:
         """Of putting models, of any families, into a graph and measuring it."""
@@ -63,9 +68,10 @@ class Costs:
     def learn(self, members: Collection[Sequence[Model]], row_ms: float, seconds: float) -> None:
         """Take what a graph of these took for what the next will take of what is expected, within reason."""
         expected = row_cost(sum(self.trees_ms(m) for m in members), sum(self.megabytes(m) for m in members))
-        self._row *= min(max(row_ms / expected, 0.7), 2.0)
+        if expected > 3 * _BASE_MS:  # Else there is next to nothing in it.
+            self._row *= min(max((row_ms - _BASE_MS) / (expected - _BASE_MS), 0.7), 2.0)
         export = self.export_seconds([model for some in members for model in some])
-        self._export *= min(max(seconds / (0.3 + export), 0.7), 2.0)
+        self._export *= min(max(seconds / (_BASE_S + export), 0.7), 2.0)
 
     def raise_row(self, factor: float) -> None:
         """Rows take so many times longer than was expected."""
@@ -74,4 +80,4 @@ class Costs:
 
 def row_cost(milliseconds: float, megabytes: float) -> float:
     """Milliseconds of one row through a graph whose trees would take so many if they were alone."""
-    return 0.02 + milliseconds * (1 + megabytes / _CACHED_MB)
+    return _BASE_MS + milliseconds * (1 + megabytes / _CACHED_MB)

@@ -33,7 +33,7 @@ _PLANNED: Final = 0.85
 """Share of a limit of milliseconds that is planned with, because what a tree costs is not known to the percent."""
 _REFIT_SHARE: Final = 0.2
 """Share of the search's time that is kept for fitting the members of `fast` once more."""
-_ENOUGH: Final = 0.7
+_ENOUGH: Final = 0.85
 """Share of the time that a fold's model took with which a refit is begun, since it does not wait for an error that gets no better."""
 _EXPORT_SHARE: Final = 0.1
 """Share of the search's time that exporting and measuring `accurate` may take."""
@@ -83,6 +83,7 @@ class Endings:
         self._needed = self._export = 0.0
         self._fast_kept: tuple[tuple[int, float], dict[int, float]] = ((0, 0.0), {})
         self._costs = Costs(problem.classes)
+        self._whole: dict[int, Model] | None = None  # Refits, once they are made.
 
     def add(self, fitted: Fitted) -> bool:
         """Take a member, and weigh all of them anew. Whether the ensemble got better."""
@@ -110,6 +111,8 @@ class Endings:
 
     def _rehearse(self) -> None:
         """Make a graph of the first model: what it took tells what this machine takes."""
+        import onnx  # noqa: F401 - loading it takes longer than the graph
+
         begun = time.monotonic()
         models = self.fitted[0].member.models[:1]
         row_ms, _ = self._measured(*self._graph([dataclasses.replace(self.fitted[0].member, models=models)], 1.0))
@@ -137,15 +140,18 @@ class Endings:
             dearest = max(members, key=lambda i: self._costs.trees_ms(members[i].models))
             left = [i for i in members if i != dearest]
             fast = self._build(self._weighed(left), {i: members[i].models for i in left})
-        whole = {i: model for i, model in whole.items() if model is not self.fitted[i].member.models[0]}
+        self._whole = {i: model for i, model in whole.items() if model is not self.fitted[i].member.models[0]}
         weights, bags = self._accurate()
-        accurate = self._build(weights, bags, whole)
-        for _ in range(2):
-            if not self._pace.timed or accurate.row_ms <= ACCURATE_MS:
+        begun = time.monotonic()
+        accurate = self._build(weights, bags, self._whole)
+        for again in (1, 2):
+            took = time.monotonic() - begun
+            if not self._pace.timed or accurate.row_ms <= ACCURATE_MS or (again > 1 and self._pace.left() < took):
                 break
-            self._costs.raise_row(max(accurate.row_ms / self._bagged(bags)[0], 1.1))
+            self._costs.raise_row(max(1.1 * accurate.row_ms / self._bagged(bags)[0], 1.2))
             weights, bags = self._accurate()
-            accurate = self._build(weights, bags, whole)
+            begun = time.monotonic()
+            accurate = self._build(weights, bags, self._whole)
         if not self._pace.timed:
             accurate.cost_ms = self._bagged(bags)[0]
         return {"accurate": accurate, "fast": fast}
@@ -213,9 +219,11 @@ class Endings:
 
     def _bagged(self, models: dict[int, list[Model]]) -> tuple[float, float, float]:
         """Milliseconds of one row through these bags and the refits that go with them; megabytes of the bags; seconds of their export."""
-        refits = [self._refitted(i) for i in self._fast() if i in models]
-        milliseconds, more = (sum(part) for part in zip(*refits, strict=True)) if refits else (0.0, 0.0)
-        megabytes = seconds = 0.0
+        milliseconds = more = megabytes = seconds = 0.0
+        for i in self._fast() if self._whole is None else self._whole:
+            if i in models:
+                cost, size = self._refitted(i)
+                milliseconds, more = milliseconds + cost, more + size
         for bags in models.values():
             milliseconds += self._costs.trees_ms(bags)
             megabytes += self._costs.megabytes(bags)
@@ -268,8 +276,8 @@ class Endings:
         found = {i: self.fitted[i].member.models[0] for i in chosen}
         waiting = sorted(chosen, key=chosen.__getitem__, reverse=True)
         needs = {i: self.fitted[i].model_seconds for i in waiting}
-        while waiting and self._pace.timed and _ENOUGH * sum(needs[i] for i in waiting) > self._left_for_refits():
-            waiting.pop()
+        if self._pace.timed:
+            waiting = self._affordable(waiting, needs)
         while waiting:
             seconds = None
             if self._pace.timed:
@@ -278,8 +286,18 @@ class Endings:
             found[index] = self._refit(self.fitted[index], seconds)
         return found
 
+    def _affordable(self, members: list[int], needs: dict[int, float]) -> list[int]:
+        """Those that there is time for, from the first on."""
+        left = self._left_for_refits()
+        kept = []
+        for index in members:
+            if _ENOUGH * needs[index] <= left:
+                kept.append(index)
+                left -= _ENOUGH * needs[index]
+        return kept
+
     def _left_for_refits(self) -> float:
-        return self._pace.left() - self._export - 0.3
+        return self._pace.left() - self._export - 3 * self._selection_seconds - 0.3
 
     def _refit(self, fitted: Fitted, seconds: float | None) -> Model:
         """One model on all rows, or that of the first fold if the time was not enough for most of its iterations."""

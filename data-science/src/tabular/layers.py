@@ -1,7 +1,7 @@
 """The form of models without trees, a linear one or a small neural network, from which the ONNX graph is built.
 
-A value is filled where missing, shifted and scaled, softly cut off (x / sqrt(1 + (x / 3)²), after Holzmüller et al. 2024); beside it a
-network has how far it is through each of its bins, from 0 to 1 (the piecewise-linear encoding of Gorishniy et al. 2022). All of it goes
+A value is filled where missing, shifted and scaled, softly cut off (x / sqrt(1 + (x / 3)²), after Holzmüller et al. 2024); beside it
+may stand how far it is through each of its bins, from 0 to 1 (the piecewise-linear encoding of Gorishniy et al. 2022). All of it goes
 through dense layers with a rectifier between them.
 """
 
@@ -64,10 +64,10 @@ def fit_scaler(features: NDArray[np.float32]) -> Scaler:
 class Bins:
     """Where values are in their feature's range, bin by bin: 0 below a bin, 1 above it, the share of it that is passed within.
 
-    With them a layer can bend at each edge without having to find it. A missing value is below all.
+    With them a layer can bend at each edge without having to find it.
 
     Attributes:
-        fill: what a missing value is taken for, shape (features,).
+        fill: the lowest edge, which a missing value is taken for, shape (features,).
         columns: the feature of each bin; as the others, of shape (bins,).
         low: where each begins.
         scale: 1 / its width.
@@ -90,16 +90,16 @@ def batch_rows(rows: int) -> int:
     return int(np.clip(2 ** round(np.log2(max(rows, 1) / 40)), 32, 256))
 
 
-def fit_bins(features: NDArray[np.float32], most: int, rows: int | None = None) -> Bins | None:
+def fit_bins(features: NDArray[np.float32], most: int, rows: int) -> Bins | None:
     """Bins between quantiles of each column, or between all of its values if they are few; none for one of two values.
 
     Args:
         features: shape (n, features).
         most: bins of all columns; None is given if they had to be too wide.
-        rows: of the whole table, if these are some of it.
+        rows: of the whole table, if these are some of it: the model of a fold and that of all rows are to be of one kind.
     """
     columns = [np.unique(values[np.isfinite(values)]) for values in features.T]
-    most = min(most, _BIN_VALUES // max(rows or len(features), 1))
+    most = min(most, _BIN_VALUES // max(rows, 1))
     for each in _EACH:
         if sum(min(len(distinct) - 1, each) for distinct in columns if len(distinct) > 2) <= most:
             break
@@ -112,18 +112,25 @@ def fit_bins(features: NDArray[np.float32], most: int, rows: int | None = None) 
     for column, distinct in enumerate(columns):
         if len(distinct) < 3:
             continue
-        edges = distinct
-        if len(distinct) > each + 1:
-            values = features[:, column]
-            quantiles = np.quantile(values[np.isfinite(values)].astype(np.float64), np.linspace(0, 1, each + 1))
-            edges = np.unique(quantiles.astype(np.float32))
+        edges = _edges(features[:, column], distinct, each)
         with np.errstate(over="ignore", divide="ignore"):
             inverse = np.clip(1 / np.diff(edges), 0, np.finfo(np.float32).max).astype(np.float32)
+        told = inverse > 0  # Not a bin that is wider than any float32.
         fill[column] = edges[0]
-        numbers += [column] * len(inverse)
-        low.append(edges[:-1])
-        scale.append(inverse)
+        numbers += [column] * int(told.sum())
+        low.append(edges[:-1][told])
+        scale.append(inverse[told])
     return Bins(fill, np.array(numbers), np.concatenate(low), np.concatenate(scale)) if numbers else None
+
+
+def _edges(values: NDArray[np.float32], distinct: NDArray[np.float32], each: int) -> Array:
+    if len(distinct) <= each + 1:
+        return distinct
+    for of in (values[np.isfinite(values)], distinct):
+        edges = np.unique(np.quantile(of.astype(np.float64), np.linspace(0, 1, each + 1)).astype(np.float32))
+        if len(edges) > each // 2:  # Else most rows have one value, and the others are told apart by quantiles of their own.
+            break
+    return edges
 
 
 def inputs(features: NDArray[np.float32], scaler: Scaler, bins: Bins | None) -> Array:

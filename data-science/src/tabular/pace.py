@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
-from .families import Budget, TrainingData, module
+from .families import Budget, TrainingData, forest_trees, module
 from .folds import Problem, most_folds
 from .layers import LINEAR_BINS, NETWORK_BINS, batch_rows, fit_bins
 from .leaderboard import Fitted
@@ -38,7 +38,7 @@ class Pace:
         self._options = options
         self.timed = options.budget_trials is None
         self.start = time.monotonic() if begun is None else begun
-        self.end = self.start + max(0.96 * options.seconds - 0.9, 0.5 * options.seconds)
+        self.end = self.start + max(0.96 * options.seconds - 1.4, 0.5 * options.seconds)
         self._encoded: dict[str, int] = {}
         self._speed: dict[str, tuple[float, float]] = {}
 
@@ -137,5 +137,5 @@ class Pace:
         if configuration.family == "extra_trees":
             share: float | str = configuration.settings["max_features"]
             tried = math.sqrt(features) if share == "sqrt" else max(1.0, features * float(share))
-            return 0.1 + 60 * rows * math.log2(max(rows, 2)) * tried * 8e-9
+            return 0.1 + forest_trees(rows) * rows * math.log2(max(rows, 2)) * tried * 8e-9
         return None

@@ -1,8 +1,8 @@
 """The configurations that the search tries, in a fixed order, and how their neighbourhood is drawn.
 
 The order is that of what a member adds to an ensemble for its time: the two boosting libraries that differ most, a linear model of bins,
-which takes next to nothing, what is unlike them (randomised trees down to single rows, a network), all on a log scale, too, where the
-target asks for it, then variants.
+which takes next to nothing, what is unlike them (randomised trees down to single rows, a network), all but the forests on a log scale, too,
+where the target asks for it, then variants.
 It knows nothing of a table but its task and the skewness of its target. See docs/decisions/021.
 """
 

@@ -140,7 +140,9 @@ class _Search:
         """The next configuration that there is time for."""
         while waiting:
             configuration = waiting.pop(0)
-            if not self.fitted or 0.6 * self._expected(configuration) <= self._left():
+            # Others can be cut off.
+            share = 1.0 if configuration.family == "linear" else 0.6
+            if not self.fitted or share * self._expected(configuration) <= self._left():
                 return configuration
         order = [int(i) for i in np.argsort(-self.endings.weights, kind="stable") if self.fitted[i].member.family != "linear"]
         for _ in range(20 if order else 0):

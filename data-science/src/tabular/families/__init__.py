@@ -74,6 +74,10 @@ class Budget:
     seed: int = 0
     trees: int | None = None
 
+    def rows(self, data: TrainingData) -> int:
+        """Of the table: those of a fold and those that watch, or all of them in a fit that nobody watches."""
+        return len(data.train.target) + (len(data.validation.target) if self.trees is None else 0)
+
 
 class Model(Protocol):
     """A fitted native model."""
@@ -83,6 +87,8 @@ class Model(Protocol):
     """Number of trees (or epochs)."""
     leaves: int
     """Of all trees; 0 for a model of layers."""
+    weights: int
+    """Of all layers; 0 for trees."""
     rounds: int
     """What `Budget.trees` has to be for a model of this size: iterations of boosting, trees of a forest, epochs."""
     transform: Transform
@@ -124,6 +130,11 @@ def save(model: Model, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     model.save(folder)
     (folder / "native.json").write_text(json.dumps({"family": model.family, "trees": model.size}) + "\n")
+
+
+def forest_trees(rows: int) -> int:
+    """Trees of one forest of several: more where there are few rows, and a tree tells little."""
+    return min(max(150_000 // max(rows, 1), 60), 150)
 
 
 def transformed(raw: NDArray[np.float64], transform: Transform) -> NDArray[np.float64]:

@@ -24,6 +24,8 @@ class CatBoost:
 
     family = "catboost"
 
+    weights = 0
+
     def __init__(self, model: Any) -> None:
         self._model = model
         self.size = int(model.tree_count_)

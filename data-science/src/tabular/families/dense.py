@@ -22,6 +22,7 @@ class Dense:
         self.family = family
         self.size = size
         self.leaves = 0
+        self.weights = sum(weight.size for weight, _ in layers.weights)
         self.rounds = self.size
         self.transform: Transform = layers.transform
 

@@ -8,12 +8,8 @@ from typing import Any
 
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
-from . import Budget, TrainingData, forests
+from . import Budget, TrainingData, forest_trees, forests
 
-_TREES = (60, 150)
-"""Fewest and most of one model, an ensemble has as many models as folds; more where there are few rows, and a tree tells little."""
-_TREE_ROWS = 150_000
-"""Rows of all trees, as far as that."""
 _MOST_LEAVES = 12_000
 """Rows per leaf are at least the table's by this, so that a large one makes no gigabyte of trees."""
 
@@ -23,9 +19,7 @@ def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> forests
     kind = ExtraTreesRegressor if data.task == "regression" else ExtraTreesClassifier
     least = max(int(settings.get("min_samples_leaf", 3)), math.ceil(len(data.train.target) / _MOST_LEAVES))
     model = kind(**{**settings, "min_samples_leaf": least})
-    fewest, most = _TREES
-    trees = min(max(_TREE_ROWS // len(data.train.target), fewest), most)
-    return forests.Forest(forests.grow(model, data, budget.trees or trees, budget), "extra_trees")
+    return forests.grow(model, data, budget.trees or forest_trees(len(data.train.target)), budget, "extra_trees")
 
 
 def load(folder: Path) -> forests.Forest:

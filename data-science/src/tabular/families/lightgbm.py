@@ -25,6 +25,8 @@ class LightGBM:
 
     family = "lightgbm"
 
+    weights = 0
+
     def __init__(self, booster: lightgbm.Booster) -> None:
         self._booster = booster
         self.size = booster.num_trees()

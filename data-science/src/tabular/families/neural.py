@@ -26,7 +26,7 @@ _PATIENCE: Final = 12
 def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> dense.Dense:
     """Train for `epochs`, the rate falling to nothing as a cosine; the epoch with the smallest error on the watched rows stays."""
     scaler = fit_scaler(data.train.features)
-    bins = fit_bins(data.train.features, NETWORK_BINS)
+    bins = fit_bins(data.train.features, NETWORK_BINS, budget.rows(data))
     x = inputs(data.train.features, scaler, bins)
     rows = len(x)
     epochs = int(settings.get("epochs", _EPOCHS))

@@ -15,7 +15,7 @@ def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> forests
     kind = RandomForestRegressor if data.task == "regression" else RandomForestClassifier
     trees = int(settings.pop("n_estimators"))
     model = kind(**settings)
-    return forests.Forest(forests.grow(model, data, trees, budget), "random_forest")
+    return forests.grow(model, data, trees, budget, "random_forest")
 
 
 def load(folder: Path) -> forests.Forest:

@@ -26,6 +26,8 @@ class XGBoost:
 
     family = "xgboost"
 
+    weights = 0
+
     def __init__(self, booster: xgboost.Booster) -> None:
         self._booster = booster
         learner = json.loads(bytes(booster.save_raw(raw_format="json")))["learner"]
