@@ -220,3 +220,75 @@ def test_a_pipeline_is_found_from_another_folder(project):
     ended = type(project)(project.folder / "elsewhere").call("run", "../deep/p.yml", "--plain", "--json")
     assert ended.code == 0, ended.err
     assert (project.runs / "1").is_dir()
+
+
+def test_what_lies_behind_a_folder_that_became_a_link_is_left_alone(project):
+    """git lists the files that it knew in the folder, and they are found through the link: writing them would reach another folder."""
+    project.write("a/x.txt", "committed\n")
+    project.git("add", "-A")
+    project.git("commit", "--quiet", "-m", "second")
+    shutil.rmtree(project.folder / "a")
+    outside = project.folder.parent / "outside"
+    outside.mkdir()
+    (outside / "x.txt").write_text("somebody's\n")
+    (project.folder / "a").symlink_to(outside)
+    ended = project.run_text("""\
+        jobs:
+        - job: one
+          steps: [{bash: 'readlink a; echo newer > a/x.txt'}]
+        - job: two
+          dependsOn: one
+          steps: [{bash: cat a/x.txt}]
+        """)
+    assert ended.code == 0, ended.err
+    assert said(ended, "__default/two/2") == ["newer"]
+    assert (outside / "x.txt").read_text() == "newer\n"
+
+
+def test_a_resumed_run_has_each_kind_of_change_and_keeps_what_steps_made(project):
+    files = {
+        "changed.txt": "one\n", "read-only.txt": "one\n", "gone.txt": "x\n", "mode.sh": "#!/bin/sh\necho ran\n",
+        "file-then-folder": "x\n", "folder-then-file/in": "x\n", "folder-then-link/in": "x\n", "target/in": "of the target\n",
+    }  # fmt: skip
+    for name, text in files.items():
+        project.write(name, text)
+    (project.folder / "read-only.txt").chmod(0o444)
+    (project.folder / "link-then-file").symlink_to("changed.txt")
+    (project.folder / "file-then-link").write_text("x\n")
+    (project.folder / "link-then-folder").symlink_to("target")
+    project.write("p.yml", """\
+        steps:
+        - bash: ln changed.txt linked.txt; echo made > made.txt
+        - bash: |
+            test -f "$HERE/go"
+            cat changed.txt linked.txt read-only.txt made.txt target/in
+            ls -d gone.txt 2>&1 | sed 's/.*gone/gone/'
+            ./mode.sh
+            cat file-then-folder/in folder-then-file link-then-file link-then-folder/in; readlink folder-then-link file-then-link
+        """)  # fmt: skip
+    assert project.run().code == 1
+    project.write("changed.txt", "two\n")
+    (project.folder / "read-only.txt").chmod(0o644)
+    project.write("read-only.txt", "two\n")
+    (project.folder / "read-only.txt").chmod(0o444)
+    (project.folder / "gone.txt").unlink()
+    (project.folder / "mode.sh").chmod(0o755)
+    (project.folder / "file-then-folder").unlink()
+    project.write("file-then-folder/in", "in a folder\n")
+    for name in ("folder-then-file", "folder-then-link"):
+        shutil.rmtree(project.folder / name)
+    project.write("folder-then-file", "a file\n")
+    (project.folder / "folder-then-link").symlink_to("target")
+    (project.folder / "link-then-file").unlink()
+    project.write("link-then-file", "a file now\n")
+    (project.folder / "file-then-link").unlink()
+    (project.folder / "file-then-link").symlink_to("target")
+    (project.folder / "link-then-folder").unlink()
+    project.write("link-then-folder/in", "a folder now\n")
+    (project.folder / "go").touch()
+    ended = project.run("p.yml", "--resume")
+    assert ended.code == 0, ended.err
+    assert ended.log("__default/Job/3")[-13:] == [
+        "two", "one", "two", "made", "of the target", "gone.txt': No such file or directory", "ran", "in a folder", "a file",
+        "a file now", "a folder now", "target", "target",
+    ]  # fmt: skip
