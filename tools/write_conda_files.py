@@ -16,7 +16,7 @@ FILES = {
     "train-conda.yml": (
         "lockgate-train",
         ["catboost", "jinja2", "lightgbm", "matplotlib", "mlflow-skinny", "narwhals", "numpy", "onnx", "onnxruntime",
-         "polars", "pyyaml", "scikit-learn", "skops", "xgboost-cpu"],
+         "polars", "pyyaml", "scikit-learn", "xgboost-cpu"],
         ["azureml-mlflow==1.62.0.post6"],
     ),
     "batch-conda.yml": ("lockgate-batch", ["narwhals", "numpy", "onnxruntime", "polars"], ["azureml-core==1.62.0.post6", "azureml-dataset-runtime[fuse]==1.62.0"]),
