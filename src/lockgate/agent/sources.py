@@ -124,15 +124,25 @@ def _put(archive: tarfile.TarFile, info: tarfile.TarInfo, target: Path) -> None:
     if info.isdir():
         path.mkdir(parents=True, exist_ok=True)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    path.unlink(missing_ok=True)
+    try:  # Nearly always the folder is there, and nothing in the file's place: thousands of files, and each look at one is dear.
+        _write(archive, info, path)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(archive, info, path)
+    except FileExistsError:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+        _write(archive, info, path)
+
+
+def _write(archive: tarfile.TarFile, info: tarfile.TarInfo, path: Path) -> None:
     if info.issym():
         path.symlink_to(info.linkname)
         return
     content = archive.extractfile(info)
-    with path.open("wb") as file:
+    with path.open("xb") as file:
         if content:
             shutil.copyfileobj(content, file, _BLOCK)
     path.chmod(info.mode)
