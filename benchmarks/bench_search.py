@@ -1,11 +1,12 @@
 """The AutoML search beside AutoGluon and FLAML, on public tables that packages bundle; resumable, cell by cell.
 
-    .venv/bin/python benchmarks/bench_search.py [--workers 1] [--tables diamonds …] [--engines own …] [--seeds 0 1] [--again own]
+    .venv/bin/python benchmarks/bench_search.py [--workers 1] [--tables diamonds …] [--engines own …] [--seeds 0 1] [--again own] [--since TIME]
     .venv/bin/python benchmarks/bench_search.py --two-cores
     .venv/bin/python benchmarks/bench_search.py --report
 
 A cell is a table, a seed of the 75/25 split, an engine and its seconds; it has one core and one thread. What a cell gave is kept in
-search.json beside this file, and a cell that is there is not run again. Ours gets the raw rows through prep.py as any project does
+search.json beside this file with the time it was made at, and a cell that is there is not run again, unless `--since` asks for a later one: so all engines
+can be measured anew in one go, interrupted or not. Ours gets the raw rows through prep.py as any project does
 (one project.yml made by the same rule for every table; the time of prep.py is taken off the budget), its test rows are those of its own
 split, and it is judged by its ONNX graph. The others get the same raw rows, the problem type and the metric: RMSE for a regression,
 log loss for a classification. `--two-cores` then asks every `fast` that was made for all test rows once more, on two cores that
@@ -28,6 +29,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,7 @@ def main() -> None:
     parser.add_argument("--engines", nargs="*", default=["own", "autogluon", "flaml", "flaml_ensemble"])
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1])
     parser.add_argument("--again", nargs="*", default=[], help="engines whose cells are run anew; of ours those that other code made")
+    parser.add_argument("--since", default="", metavar="TIME", help="run anew what was made before, such as 2026-11-30T00:00 (UTC)")
     parser.add_argument("--source", type=Path, default=SOURCE, help="data-science/src of ours, if it is another one than this repository's")
     parser.add_argument("--two-cores", action="store_true", help="rows/s of each fast model that is there, on two cores; when no cell runs")
     parser.add_argument("--report", action="store_true", help="only say what there is")
@@ -87,7 +90,8 @@ def main() -> None:
             for seed in args.seeds
             for name in args.tables or names
             for engine, seconds in RUNS
-            if engine in args.engines and is_open(key(name, seed, engine, seconds), again=engine in args.again, source=args.source)
+            if engine in args.engines
+            and is_open(key(name, seed, engine, seconds), again=engine in args.again, since=args.since, source=args.source)
         ]
         cores = sorted(os.sched_getaffinity(0))
         free = [cores[(args.first_core + n) % len(cores)] for n in range(args.workers)]
@@ -97,10 +101,10 @@ def main() -> None:
     report()
 
 
-def is_open(cell: str, *, again: bool, source: Path) -> bool:
+def is_open(cell: str, *, again: bool, since: str, source: Path) -> bool:
     """Whether a cell is to be run."""
     there = kept().get(cell)
-    return there is None or (again and there.get("code") != code_of(source))
+    return there is None or there.get("at", "") < since or (again and there.get("code") != code_of(source))
 
 
 def key(name: str, seed: int, engine: str, seconds: int) -> str:
@@ -243,6 +247,7 @@ def run_cell(cell: tuple[str, int, str, int], free: list[int], source: Path) -> 
                 figures, answers = json.loads((work / "figures.json").read_text()), {"": np.load(work / "answers.npy")}
         for ending, values in answers.items():
             figures[f"{ending}_error" if ending else "error"] = error_of(truth, values, classes)
+        figures["at"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M")
         keep(key(*cell), {name: round(v, 6) if isinstance(v, float) else v for name, v in figures.items()})
         return f"{figures.get('error', float('nan')):.5g} after {figures['seconds']:.1f} s"
     except subprocess.CalledProcessError as error:

@@ -21,7 +21,7 @@ from tabular.errors import DataError
 from tabular.families import Budget, Table, TrainingData, module
 from tabular.folds import problem_of
 from tabular.graph import Part, build
-from tabular.leaderboard import Fitted, Trial, baseline, leaderboard_table
+from tabular.leaderboard import FittedMember, Trial, baseline, leaderboard_table
 from tabular.metrics import METRICS, as_error
 from tabular.onnx_session import open_session, run_session
 from tabular.pace import Pace
@@ -167,9 +167,17 @@ def test_fast_is_fitted_on_all_rows_and_accurate_has_that_model_among_its_bags()
     assert not any(models[0] in bag for models in whole for bag in bags)
 
 
-@pytest.mark.parametrize(("seconds", "refitted"), [(11.0, {"lightgbm", "linear"}), (5.0, {"linear"}), (0.1, set())])
-def test_refits_get_the_time_that_they_need_and_one_that_has_not_enough_leaves_it_to_the_next(seconds: float, refitted: set[str]) -> None:
-    """The time used to be parted evenly, so that the member that needs most of it had the model of its first fold."""
+@pytest.mark.parametrize(
+    ("seconds", "linear", "refitted"),
+    [(11.0, 0.5, {"lightgbm", "linear"}), (5.0, 0.5, {"linear"}), (0.1, 0.5, set()), (11.0, 10.0, {"lightgbm", "linear"})],
+)
+def test_refits_get_the_time_that_they_need_and_what_one_leaves_is_the_next_one_s(
+    seconds: float, linear: float, refitted: set[str]
+) -> None:
+    """The time used to be parted evenly, so that the member that needs most of it had the model of its first fold.
+
+    The last case: both together were expected to take 20 of 11 s, but the first is done at once. The second used to be given up beforehand.
+    """
     data = training(load_diabetes, "rmse")
     options = Search(metric="rmse", families=("lightgbm", "linear"), seconds=600)
     pace = Pace(options, None)
@@ -185,9 +193,9 @@ def test_refits_get_the_time_that_they_need_and_one_that_has_not_enough_leaves_i
             oof[watched] = scale * models[-1].raw(problem.pool.features[watched])[:, 0] + shift
         member = Member(configuration.family, dict(configuration.settings), models, "identity", shift, scale)
         # As if boosting had taken nearly all of the time that there will be.
-        needed = 10.0 if configuration.family == "lightgbm" else 0.5
+        needed = 10.0 if configuration.family == "lightgbm" else linear
         trial = Trial(1, configuration.family, 50.0, needed, 1, stopped=False, settings=dict(configuration.settings))
-        endings.add(Fitted(member, oof, trial, needed))
+        endings.add(FittedMember(member, oof, trial, needed))
     pace.end = time.monotonic() + seconds
     members = endings.finish()["fast"].ensemble.members
     bags = {fitted.member.family: fitted.member.models for fitted in endings.fitted}

@@ -16,7 +16,7 @@ from .costs import Costs, row_cost
 from .ensemble import Ensemble, Member, blend, fit_temperature, greedy, tempered
 from .families import Budget, Model, module
 from .folds import Problem
-from .leaderboard import Fitted
+from .leaderboard import FittedMember
 from .metrics import METRICS, as_error
 from .onnx_session import session_of
 from .pace import Pace
@@ -74,7 +74,7 @@ class Endings:
     """The members that were fitted, their weights, and what they end in."""
 
     def __init__(self, problem: Problem, options: Search, pace: Pace, limit: float | None) -> None:
-        self.fitted: list[Fitted] = []
+        self.fitted: list[FittedMember] = []
         self.weights: NDArray[np.float64] = np.zeros(0)
         self.score = float("nan")
         self._problem, self._options, self._pace = problem, options, pace
@@ -85,7 +85,7 @@ class Endings:
         self._costs = Costs(problem.classes)
         self._whole: dict[int, Model] | None = None  # Refits, once they are made.
 
-    def add(self, fitted: Fitted) -> bool:
+    def add(self, fitted: FittedMember) -> bool:
         """Take a member, and weigh all of them anew. Whether the ensemble got better."""
         problem = self._problem
         models = fitted.member.models
@@ -279,13 +279,13 @@ class Endings:
         found = {i: self.fitted[i].member.models[0] for i in chosen}
         waiting = sorted(chosen, key=chosen.__getitem__, reverse=True)
         needs = {i: self.fitted[i].model_seconds for i in waiting}
-        if self._pace.timed:
-            waiting = self._affordable(waiting, needs)
-        while waiting:
+        # Anew after each, because one that took less than it might leaves its time to others.
+        while fitting := self._affordable(waiting, needs) if self._pace.timed else waiting:
             seconds = None
             if self._pace.timed:
-                seconds = max(self._left_for_refits(), 0.0) * needs[waiting[0]] / sum(needs[i] for i in waiting)
-            index = waiting.pop(0)
+                seconds = max(self._left_for_refits(), 0.0) * needs[fitting[0]] / sum(needs[i] for i in fitting)
+            index = fitting[0]
+            waiting.remove(index)
             found[index] = self._refit(self.fitted[index], seconds)
         return found
 
@@ -302,7 +302,7 @@ class Endings:
     def _left_for_refits(self) -> float:
         return self._pace.left() - self._export - 3 * self._selection_seconds - 0.3
 
-    def _refit(self, fitted: Fitted, seconds: float | None) -> Model:
+    def _refit(self, fitted: FittedMember, seconds: float | None) -> Model:
         """One model on all rows, or that of the first fold if the time was not enough for most of its iterations."""
         target, _, _ = self._problem.target(fitted.member.link)
         rows = dataclasses.replace(self._problem.data, train=self._problem.rows(None, target))

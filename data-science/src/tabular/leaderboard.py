@@ -47,7 +47,7 @@ class Trial:
 
 
 @dataclass
-class Fitted:
+class FittedMember:
     """A member with its line of the leaderboard.
 
     Attributes:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from .families import Budget, TrainingData, forest_trees, module
 from .folds import Problem, most_folds
 from .layers import LINEAR_BINS, NETWORK_BINS, batch_rows, fit_bins
-from .leaderboard import Fitted
+from .leaderboard import FittedMember
 from .portfolio import NEEDED, Configuration, portfolio
 from .project import Search
 
@@ -65,7 +65,7 @@ class Pace:
             count -= 1
         return count
 
-    def expected(self, configuration: Configuration, fitted: Sequence[Fitted], problem: Problem) -> float:
+    def expected(self, configuration: Configuration, fitted: Sequence[FittedMember], problem: Problem) -> float:
         """Seconds that a member takes, going by those that were not cut short, or by the first one."""
         if not self.timed or not fitted:
             return 0.0
@@ -76,7 +76,7 @@ class Pace:
         rough = self._rough(configuration, problem)
         return fitted[0].trial.seconds if rough is None else rough * len(problem.folds)
 
-    def allowance(self, configuration: Configuration, fitted: Sequence[Fitted], problem: Problem, left: float) -> float:
+    def allowance(self, configuration: Configuration, fitted: Sequence[FittedMember], problem: Problem, left: float) -> float:
         """Seconds that a member may take: a share of what is left, so that a long one does not starve those after it, or what it needs."""
         if not fitted:
             return max(left * (0.25 if len(self._options.families) > 1 else 0.7), LEAST)

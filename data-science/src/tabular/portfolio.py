@@ -70,7 +70,7 @@ def portfolio(families: tuple[str, ...], *, classes: int, log: bool) -> list[Con
     found = [*_FIRST, linear, trees, neural, *others]
     if log:
         light, cat, linear_log, neural_log = (Configuration(c.family, c.settings, "log") for c in (*_FIRST, *_SMOOTH))
-        found = [*_FIRST, linear, linear_log, light, trees, cat, neural, neural_log, *others]
+        found = [*_FIRST, linear, linear_log, trees, light, cat, neural, neural_log, *others]
     return [c for c in found if c.family in families]
 
 

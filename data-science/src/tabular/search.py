@@ -20,7 +20,7 @@ from .ensemble import Ensemble, Member, fit_temperature, from_raw
 from .errors import DataError
 from .families import Budget, Model, TrainingData, module
 from .folds import is_long_tailed, problem_of
-from .leaderboard import Fitted, Trial
+from .leaderboard import FittedMember, Trial
 from .metrics import METRICS, as_error
 from .pace import LEAST, Pace
 from .portfolio import Configuration, neighbour, portfolio
@@ -87,7 +87,7 @@ class _Search:
         self.since_better = 0
 
     @property
-    def fitted(self) -> list[Fitted]:
+    def fitted(self) -> list[FittedMember]:
         return self.endings.fitted
 
     # The loop ---------------------------------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ class _Search:
         self.trials.append(fitted.trial)
         self.since_better = 0 if self.endings.add(fitted) else self.since_better + 1
 
-    def _fit(self, configuration: Configuration, number: int) -> Fitted:
+    def _fit(self, configuration: Configuration, number: int) -> FittedMember:
         begun = time.monotonic()
         problem, pace, options = self.problem, self.pace, self.options
         family = module(configuration.family)
@@ -184,6 +184,7 @@ class _Search:
         oof = np.full((len(target), problem.classes) if problem.classes else len(target), np.nan)
         models: list[Model] = []
         stopped = False
+        fitting = time.monotonic()  # What `affordable` measures is not the models' own.
         for fold, (train, watched) in enumerate(problem.folds):
             now = time.monotonic()
             deadline = now + max(until - now, 0.02) / (len(problem.folds) - fold) if pace.timed else None
@@ -207,9 +208,9 @@ class _Search:
             member.temperature = fit_temperature(member.calibrated(judged), problem.truth)
             judged = member.calibrated(judged)
         score = METRICS[problem.metric](problem.truth, judged)
-        seconds = time.monotonic() - begun
-        trial = Trial(number, configuration.name, score, seconds, member.size, stopped, dict(settings))
-        return Fitted(member, judged, trial, seconds / len(problem.folds))
+        now = time.monotonic()
+        trial = Trial(number, configuration.name, score, now - begun, member.size, stopped, dict(settings))
+        return FittedMember(member, judged, trial, (now - fitting) / len(problem.folds))
 
     # The end ----------------------------------------------------------------------------------------------------------
 
