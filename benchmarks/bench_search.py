@@ -320,7 +320,7 @@ def costs(cells: dict[str, Any], names: list[str]) -> None:
     print(f"  {'':<18}{'accurate':>34}{'fast':>34}")
     print(f"  {'table':<18}" + f"{'error':>10}{'ms':>7}{'rows/s':>9}{'MB':>8}" * 2)
     for name in names:
-        pairs = [(cells.get(key(name, seed, "own", 60)), cells.get(key(name, seed, "autogluon", 120))) for seed in (0, 1)]
+        pairs = [(cells.get(key(name, seed, "own", 60)), cells.get(key(name, seed, "autogluon", 120))) for seed in seeds_of(cells)]
         there = [(own, peer) for own, peer in pairs if own and peer]
         if not there:
             continue
@@ -330,6 +330,11 @@ def costs(cells: dict[str, Any], names: list[str]) -> None:
             row, rate, size = (np.mean([own[f"{ending}_{what}"] for own, _ in there]) for what in ("row_ms", "rows_per_s", "bytes"))
             line += f"{error:>10.4f}{row:>7.3f}{rate:>9,.0f}{size / 1e6:>8.1f}"
         print(line)
+
+
+def seeds_of(cells: dict[str, Any]) -> list[int]:
+    """Of the splits that are there."""
+    return sorted({int(cell.split("/")[1]) for cell in cells})
 
 
 def report() -> None:
@@ -350,7 +355,7 @@ def report() -> None:
         for engine, seconds in RUNS:
             logs = [
                 np.log(cells[key(name, seed, engine, seconds)]["error"] / cells[key(name, seed, "autogluon", 120)]["error"])
-                for seed in (0, 1)
+                for seed in seeds_of(cells)
                 if key(name, seed, engine, seconds) in cells and key(name, seed, "autogluon", 120) in cells
             ]
             if logs:
@@ -358,14 +363,14 @@ def report() -> None:
             else:
                 line += f"{'-':>15}"
         print(line)
-    missing = [key(n, seed, *run) for n in names for seed in (0, 1) for run in RUNS if key(n, seed, *run) not in cells]
+    missing = [key(n, seed, *run) for n in names for seed in seeds_of(cells) for run in RUNS if key(n, seed, *run) not in cells]
     if missing:
         print(f"\n  {len(missing)} cells are not there (not run, or failed): {', '.join(missing[:6])}{' …' if len(missing) > 6 else ''}")
     print("\n  geometric mean over tables (95 % of bootstrap draws of tables)")
     for ours, mine, peer, theirs, asked in ASKED:
         pairs: dict[str, list[float]] = {}
         for name in names:
-            for seed in (0, 1):
+            for seed in seeds_of(cells):
                 mine_, theirs_ = key(name, seed, ours, mine), key(name, seed, peer, theirs)
                 if mine_ in cells and theirs_ in cells:
                     pairs.setdefault(name, []).append(float(np.log(cells[mine_]["error"] / cells[theirs_]["error"])))

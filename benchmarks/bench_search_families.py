@@ -2,8 +2,9 @@
 
     .venv/bin/python benchmarks/bench_search_families.py [--workers 2] [--again] [--report]
 
-Every cell is `train.py --without …` for 30 s on a core of its own, seed 0, as in bench_search, whose cells of ours are what it is compared
-with. What a cell gave is kept in search_families.json beside this file. Two runs of the same search differ by some tenths of a percent.
+Every cell is `train.py --without …` for 30 s on a core of its own, seed 0, on the tables of bench_search; `(nothing)` is the search with all
+libraries, run beside the others and twice, since two runs of the same search differ: the second of them, relative to the first, says how much. What a
+cell gave is kept in search_families.json beside this file. The megabytes are those of the library and of what is installed for it alone.
 """
 
 from __future__ import annotations
@@ -14,15 +15,21 @@ import importlib.metadata
 import json
 import os
 import tempfile
+import tomllib
 from pathlib import Path
 
 import numpy as np
-from bench_search import FOLDER, SOURCE, code_of, error_of, kept, key, prepared, run_own, set_up
-from measure import machine
+from bench_search import FOLDER, SOURCE, code_of, error_of, prepared, run_own, set_up
+from measure import ROOT, machine
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 RESULTS = Path(__file__).parent / "search_families.json"
 SECONDS = 30
-LIBRARIES = {
+ALL, AGAIN = "(nothing)", "(again)"
+LIBRARIES: dict[str, list[str]] = {
+    ALL: [],
+    AGAIN: [],
     "lightgbm": ["lightgbm"],
     "catboost": ["catboost"],
     "xgboost-cpu": ["xgboost"],
@@ -77,32 +84,53 @@ def run_cell(name: str, library: str, free: list[int]) -> dict[str, object]:
         free.append(core)
 
 
-def megabytes(package: str) -> float:
-    """Of an installed package's files."""
-    files = importlib.metadata.files(package) or []
+def needed(package: str) -> set[str]:
+    """A package with all that is installed for it."""
+    found, waiting = set(), [package]
+    while waiting:
+        name = canonicalize_name(waiting.pop())
+        if name in found:
+            continue
+        try:
+            requires = importlib.metadata.requires(name) or []
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        found.add(name)
+        wanted = [Requirement(text) for text in requires]
+        waiting += [r.name for r in wanted if r.marker is None or r.marker.evaluate({"extra": ""})]
+    return found
+
+
+def megabytes(library: str) -> float:
+    """Of the files of a library and of what is installed for it alone: without it, nothing that the project asks for would bring them."""
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    rest = set().union(*(needed(name) for text in asked if (name := Requirement(text).name) != library))
+    packages = needed(library) - rest
+    files = [file for name in packages for file in importlib.metadata.files(name) or []]
     return sum(path.stat().st_size for file in files if (path := Path(str(file.locate()))).is_file()) / 1e6
 
 
 def report() -> None:
     """For each library its size, and by how much the error grows without it."""
-    cells, whole = found(), kept()
-    print(f"\nerror on test rows without a library, relative to the search with all, {SECONDS} s, seed 0; {machine()}")
-    print(f"  {'':<18}" + "".join(f"{library:>14}" for library in LIBRARIES))
-    ratios: dict[str, list[float]] = {library: [] for library in LIBRARIES}
+    code = code_of(SOURCE)
+    cells = {name: cell for name, cell in found().items() if cell["code"] == code}
+    print(f"\nerror on test rows without a library, relative to the search with all, {SECONDS} s, seed 0; code {code}; {machine()}")
+    shown = [library for library in LIBRARIES if library != ALL]
+    print(f"  {'':<18}" + "".join(f"{library:>14}" for library in shown))
+    ratios: dict[str, list[float]] = {library: [] for library in shown}
     for name in sorted({cell.split("/")[0] for cell in cells}):
         line = f"  {name:<18}"
-        for library in LIBRARIES:
-            with_all = whole.get(key(name, 0, "own", SECONDS))
-            without = cells.get(f"{name}/{library}")
-            if with_all is None or without is None:
+        for library in shown:
+            whole, without = cells.get(f"{name}/{ALL}"), cells.get(f"{name}/{library}")
+            if whole is None or without is None:
                 line += f"{'-':>14}"
                 continue
-            ratio = float(str(without["error"])) / with_all["error"]
+            ratio = float(str(without["error"])) / float(str(whole["error"]))
             ratios[library].append(ratio)
             line += f"{ratio:>14.4f}"
         print(line)
     print(f"  {'geometric mean':<18}" + "".join(f"{np.exp(np.mean(np.log(r))) if r else np.nan:>14.4f}" for r in ratios.values()))
-    print(f"  {'installed, MB':<18}" + "".join(f"{megabytes(library):>14.0f}" for library in LIBRARIES))
+    print(f"  {'installed, MB':<18}" + "".join(f"{megabytes(library):>14.0f}" if LIBRARIES[library] else f"{'':>14}" for library in shown))
 
 
 if __name__ == "__main__":

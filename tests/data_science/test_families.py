@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.neural_network import _multilayer_perceptron
 
 from tabular import families
 from tabular.candidate import single
@@ -59,6 +60,20 @@ def settings(family: str, trial: int, task: str = "binary") -> dict[str, Any]:
 def fitted(family: str, task: str, trial: int = 0) -> tuple[Any, TrainingData]:
     data = training(task)
     return families.module(family).fit(data, settings(family, trial, task), Budget(None, seed=trial)), data
+
+
+def test_every_epoch_of_a_network_has_its_rows_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """scikit-learn begins anew with the same random numbers at every `partial_fit`, if it is given a number: bikeshare lost 5 % by that."""
+    orders: list[list[int]] = []
+    usual = _multilayer_perceptron.shuffle
+
+    def seen(rows: Any, random_state: Any) -> Any:
+        orders.append(usual(rows, random_state=random_state).tolist())
+        return np.array(orders[-1])
+
+    monkeypatch.setattr(_multilayer_perceptron, "shuffle", seen)
+    families.module("neural").fit(training("regression"), {}, Budget(None, trees=4))
+    assert len({tuple(order) for order in orders}) == 4
 
 
 def onnx(model: Any, folder: Path, features: int) -> Any:

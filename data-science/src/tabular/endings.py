@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -46,7 +47,9 @@ _MORE_ROUNDS: Final = 1.1
 _AGREEMENT: Final = 5e-5
 """Largest difference of graph and native models in deviations of the target, or in probability; half of what `predict` allows."""
 _COMPARED: Final = 300
-"""Rows on which graph and native models are compared."""
+"""Rows on which graph and native models are compared, at least,"""
+_EXTREMES: Final = 50
+"""and more, of the largest targets."""
 _FOREST_LEAVES: Final = 300_000
 """Leaves of all bags of a forest that are kept: each bag is a mean of many trees already, and takes its megabytes."""
 
@@ -60,6 +63,9 @@ class Built:
         cost_ms: the same; of `accurate` with a budget of trials what is expected, because that decides, and what is measured differs.
         score: of its members on the rows that are judged, as they were before any refit.
         weights: number of a member in the order fitted → its weight.
+        difference: largest one of graph and native models on some rows, in the unit of `_AGREEMENT`.
+        refits: number of a member → whether it was fitted once more on all rows, and why not; of those that were to be.
+        refit_seconds: what these took.
     """
 
     ensemble: Ensemble
@@ -68,6 +74,9 @@ class Built:
     score: float
     weights: dict[int, float]
     cost_ms: float
+    difference: float = 0.0
+    refits: dict[int, str] = dataclasses.field(default_factory=dict)
+    refit_seconds: float = 0.0
 
 
 class Endings:
@@ -83,7 +92,10 @@ class Endings:
         self._needed = self._export = 0.0
         self._fast_kept: tuple[tuple[int, float], dict[int, float]] = ((0, 0.0), {})
         self._costs = Costs(problem.classes)
-        self._whole: dict[int, Model] | None = None  # Refits, once they are made.
+        self._whole: dict[int, Model] | None = None  # Refits, once they are made,
+        self._refit_notes: dict[int, str] = {}  # and what came of each.
+        self._refit_seconds = 0.0
+        self._left_out: set[int] = set()
 
     def add(self, fitted: FittedMember) -> bool:
         """Take a member, and weigh all of them anew. Whether the ensemble got better."""
@@ -99,8 +111,6 @@ class Endings:
         better = not np.isfinite(self.score) or as_error(problem.metric, score) < as_error(problem.metric, self.score)
         self.score = score
         if self._pace.timed:
-            if len(self.fitted) == 1:
-                self._rehearse()
             fast, (_, bags) = self._fast(), self._accurate()
             models = [m for some in bags.values() for m in some]
             models += [self.fitted[i].member.models[0] for _ in ("in fast", "in accurate") for i in fast]
@@ -109,14 +119,16 @@ class Endings:
             self._needed = 0.3 + 3 * self._selection_seconds + min(refits, _REFIT_SHARE * self._options.seconds) + self._export
         return better
 
-    def _rehearse(self) -> None:
-        """Make a graph of the first model: what it took tells what this machine takes."""
+    def rehearse(self, fitted: FittedMember) -> bool:
+        """Make a graph of a member's first model: whether it says what the model says. Of the first one also learn what this machine takes."""
         import onnx  # noqa: F401 - loading it takes longer than the graph
 
         begun = time.monotonic()
-        models = self.fitted[0].member.models[:1]
-        row_ms, _ = self._measured(*self._graph([dataclasses.replace(self.fitted[0].member, models=models)], 1.0))
-        self._costs.learn([models], row_ms, time.monotonic() - begun)
+        models = fitted.member.models[:1]
+        row_ms, difference = self._measured(*self._graph([dataclasses.replace(fitted.member, models=models)], 1.0))
+        if self._pace.timed and not self.fitted:
+            self._costs.learn([models], row_ms, time.monotonic() - begun)
+        return difference <= _AGREEMENT
 
     @property
     def reserve(self) -> float:
@@ -127,6 +139,17 @@ class Endings:
 
     def finish(self) -> dict[Ending, Built]:
         """Both."""
+        both = self._both()
+        logs = {i for i, fitted in enumerate(self.fitted) if fitted.member.link == "log"}
+        if max(built.difference for built in both.values()) > _AGREEMENT and 0 < len(logs) < len(self.fitted):
+            # Each agreed alone, in its first model, but the exponential of a float32 can be that far off where the tail is very long.
+            self._left_out = logs
+            self.weights = self._weigh(range(len(self.fitted)))
+            self._fast_kept, self._whole = ((0, 0.0), {}), None
+            both = self._both()
+        return both
+
+    def _both(self) -> dict[Ending, Built]:
         chosen = self._fast()
         whole = self._refits(chosen)
         begun = time.monotonic()
@@ -154,12 +177,18 @@ class Endings:
             accurate = self._build(weights, bags, self._whole)
         if not self._pace.timed:
             accurate.cost_ms = self._bagged(bags)[0]
+        for built in (accurate, fast):
+            built.refits = {i: self._refit_notes[i] for i in built.weights if i in self._refit_notes}
+            built.refit_seconds = self._refit_seconds
         return {"accurate": accurate, "fast": fast}
 
     # Choosing ---------------------------------------------------------------------------------------------------------
 
     def _weigh(self, members: Sequence[int]) -> NDArray[np.float64]:
-        return greedy([self.fitted[i].oof for i in members], self._problem.truth, self._problem.metric)
+        weights = np.zeros(len(members))
+        usable = [place for place, i in enumerate(members) if i not in self._left_out]
+        weights[usable] = greedy([self.fitted[members[place]].oof for place in usable], self._problem.truth, self._problem.metric)
+        return weights
 
     def _weighed(self, members: Sequence[int]) -> dict[int, float]:
         return {i: float(weight) for i, weight in zip(members, self._weigh(members), strict=True) if weight > 0}
@@ -173,7 +202,8 @@ class Endings:
 
     def _chosen_for_fast(self) -> dict[int, float]:
         order = [int(i) for i in np.argsort(-self.weights, kind="stable") if self.weights[i] > 0]
-        others = sorted((i for i in range(len(self.fitted)) if i not in order), key=self._error)
+        usable = [i for i in range(len(self.fitted)) if i not in self._left_out]
+        others = sorted((i for i in usable if i not in order), key=self._error)
         chosen: list[int] = []
         spent, size = 0.0, 0.0
         for index in (*order, *others):
@@ -182,7 +212,7 @@ class Endings:
             if len(chosen) < _FAST_MEMBERS and fits and (self.weights[index] > 0 or not chosen):
                 chosen.append(index)
                 spent, size = spent + cost, size + megabytes
-        return self._weighed(chosen or [min(range(len(self.fitted)), key=lambda i: self._refitted(i)[0])])
+        return self._weighed(chosen or [min(usable, key=lambda i: self._refitted(i)[0])])
 
     def _error(self, index: int) -> float:
         return as_error(self._problem.metric, self.fitted[index].trial.score)
@@ -251,13 +281,7 @@ class Endings:
             together = tempered(together, temperature)
         ensemble, onnx = self._graph(chosen, temperature)
         row_ms, difference = self._measured(ensemble, onnx)
-        logs = [i for i in members if self.fitted[i].member.link == "log"]
-        others = [i for i in members if i not in logs] or [i for i in range(len(self.fitted)) if self.fitted[i].member.link != "log"][:1]
-        if difference > _AGREEMENT and logs and others:
-            # The exponential of a float32 can be that far off where the tail is very long: without what is on a log scale.
-            left = self._weighed(others)
-            return self._build(left, {i: models.get(i, self.fitted[i].member.models[:1]) for i in left}, whole)
-        return Built(ensemble, onnx, row_ms, METRICS[problem.metric](problem.truth, together), dict(members), row_ms)
+        return Built(ensemble, onnx, row_ms, METRICS[problem.metric](problem.truth, together), dict(members), row_ms, difference)
 
     def _graph(self, members: list[Member], temperature: float) -> tuple[Ensemble, bytes]:
         ensemble = Ensemble(members, self._problem.classes, temperature)
@@ -267,16 +291,27 @@ class Endings:
         """Milliseconds of one row, and the largest difference of the graph and the native models on some rows, in the unit of `_AGREEMENT`."""
         session = session_of(onnx)
         pool = self._problem.pool
-        every = max(1, len(pool.features) // _COMPARED)
-        some = np.ascontiguousarray(pool.features[::every])
+        some = np.ascontiguousarray(pool.features[self._compared])
         native = ensemble.predict(some)
         served = session.run(None, {"features": some})[0].astype(np.float64).reshape(native.shape)
         scale = 1.0 if self._problem.classes else float(np.std(pool.target)) or 1.0
         return _row_ms(session, some), float(np.abs(served - native).max()) / scale
 
+    @cached_property
+    def _compared(self) -> NDArray[np.int64]:
+        """Rows spread over the table, and those of the largest targets, where a float32 is coarsest."""
+        target = self._problem.pool.target
+        spread = np.arange(0, len(target), max(1, len(target) // _COMPARED))
+        if self._problem.classes:
+            return spread
+        most = min(_EXTREMES, len(target))
+        return np.concatenate([spread, np.argpartition(np.abs(target), -most)[-most:]])
+
     def _refits(self, chosen: dict[int, float]) -> dict[int, Model]:
         """Members fitted once more on all rows: those of most weight first, and where there is no time for it the model of the first fold."""
         found = {i: self.fitted[i].member.models[0] for i in chosen}
+        self._refit_notes = dict.fromkeys(chosen, "no: not enough time")
+        begun = time.monotonic()
         waiting = sorted(chosen, key=chosen.__getitem__, reverse=True)
         needs = {i: self.fitted[i].model_seconds for i in waiting}
         # Anew after each, because one that took less than it might leaves its time to others.
@@ -286,7 +321,8 @@ class Endings:
                 seconds = max(self._left_for_refits(), 0.0) * needs[fitting[0]] / sum(needs[i] for i in fitting)
             index = fitting[0]
             waiting.remove(index)
-            found[index] = self._refit(self.fitted[index], seconds)
+            found[index], self._refit_notes[index] = self._refit(self.fitted[index], seconds)
+        self._refit_seconds = time.monotonic() - begun
         return found
 
     def _affordable(self, members: list[int], needs: dict[int, float]) -> list[int]:
@@ -302,15 +338,19 @@ class Endings:
     def _left_for_refits(self) -> float:
         return self._pace.left() - self._export - 3 * self._selection_seconds - 0.3
 
-    def _refit(self, fitted: FittedMember, seconds: float | None) -> Model:
-        """One model on all rows, or that of the first fold if the time was not enough for most of its iterations."""
+    def _refit(self, fitted: FittedMember, seconds: float | None) -> tuple[Model, str]:
+        """One model on all rows, or that of the first fold if the time was not enough for most of its iterations; and which, in words."""
         target, _, _ = self._problem.target(fitted.member.link)
         rows = dataclasses.replace(self._problem.data, train=self._problem.rows(None, target))
         trees = max(1, round(_MORE_ROUNDS * fitted.member.rounds))
         deadline = None if seconds is None else time.monotonic() + seconds
         budget = Budget(deadline, self._options.threads, self._options.seed + fitted.trial.number, trees)
-        model: Model = module(fitted.member.family).fit(rows, dict(fitted.trial.settings), budget)
-        return model if model.rounds > 0.8 * fitted.member.rounds else fitted.member.models[0]
+        first = fitted.member.models[0]
+        try:
+            model: Model = module(fitted.member.family).fit(rows, dict(fitted.trial.settings), budget)
+        except Exception as error:  # noqa: BLE001 - a library that fails on rows which the folds lacked must not lose the search; it is on the leaderboard
+            return first, f"no: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        return (model, "yes") if model.rounds > 0.8 * fitted.member.rounds else (first, "no: cut off")
 
 
 def _row_ms(session: Any, features: NDArray[np.float32]) -> float:

@@ -24,7 +24,11 @@ _ROUNDS: Final = 40
 """Of greedy selection; the smallest weight is one of them."""
 _ROWS: Final = (20_000, 50_000)
 """At most so many rows choose weights: by a metric that sorts, and by others."""
+_OF_A_CLASS: Final = 100
+"""Rows of a rare class that ROC-AUC has to see."""
 _SORTING: Final = ("roc_auc", "median_absolute_error")
+_STEPS: Final = ("accuracy", "precision", "recall", "f1")
+"""Metrics that count rows."""
 Predictions = NDArray[np.float64]
 
 
@@ -173,25 +177,38 @@ def greedy(predictions: Sequence[Predictions], target: Predictions, metric: str)
     """
     most = _ROWS[0] if metric in _SORTING else _ROWS[1]
     if len(target) > most:
-        chosen = np.random.default_rng(0).permutation(len(target))[:most]
-        predictions, target = [p[chosen] for p in predictions], target[chosen]
+        some = _spread(target, most, rare=metric == "roc_auc")
+        predictions, target = [p[some] for p in predictions], target[some]
     score = METRICS[metric]
     counts = np.zeros(len(predictions))
     total = np.zeros_like(predictions[0])
-    best, best_counts = np.inf, counts
+    best, best_counts = (np.inf, np.inf), counts
     for number in range(1, _ROUNDS + 1):
         errors = np.array([as_error(metric, score(target, (total + p) / number)) for p in predictions])
         errors = np.where(np.isfinite(errors), errors, np.inf)
-        chosen_member = int(np.argmin(errors))
+        # A share of rows is often the same for many: then the better probabilities.
+        second = np.array([METRICS["log_loss"](target, (total + p) / number) if metric in _STEPS else 0.0 for p in predictions])
+        chosen = int(np.lexsort((second, errors))[0])
         counts = counts.copy()
-        counts[chosen_member] += 1
-        total = total + predictions[chosen_member]
-        if errors[chosen_member] < best * (1 - 1e-7):
-            best, best_counts = float(errors[chosen_member]), counts
+        counts[chosen] += 1
+        total = total + predictions[chosen]
+        error = float(errors[chosen])
+        if error < best[0] * (1 - 1e-7) or (error <= best[0] < np.inf and second[chosen] < best[1] * (1 - 1e-7)):
+            best, best_counts = (error, float(second[chosen])), counts
     if not best_counts.sum():
         best_counts = np.zeros(len(predictions))
         best_counts[0] = 1
     return np.asarray(best_counts / best_counts.sum())
+
+
+def _spread(target: Predictions, most: int, *, rare: bool) -> NDArray[np.int64]:
+    """Rows spread evenly over the target's order, so that classes and tails have their share; with `rare`, up to 100 of each class as well."""
+    order = np.lexsort((np.random.default_rng(0).permutation(len(target)), target))
+    chosen = order[np.linspace(0, len(target) - 1, most).astype(np.int64)]
+    if not rare:
+        return np.asarray(chosen)
+    few = [order[np.flatnonzero(target[order] == label)[:_OF_A_CLASS]] for label in np.unique(target)]
+    return np.unique(np.concatenate([chosen, *few]))
 
 
 def blend(predictions: Sequence[Predictions], weights: Predictions) -> Predictions:

@@ -17,7 +17,7 @@ from .expression_frames import with_expressions
 from .expressions import Expression, column
 from .profile import ColumnProfile, category_profile, number_profile
 from .project import Project
-from .recipe import CODE, MAX_CODES, CategoryFeature, NumberFeature, Recipe
+from .recipe import CODE, LARGEST, MAX_CODES, CategoryFeature, NumberFeature, Recipe
 from .recipe_frames import FoldTables
 
 MAX_LEVELS: Final = 10_000
@@ -70,7 +70,7 @@ def fit(train: nw.LazyFrame[Any], project: Project, derived: dict[str, Expressio
         frame = sources_frame.select(*(e.alias(n) for e, n in zip(expressions, block, strict=True))).collect()
         for name in block:
             values = frame[name].to_numpy().astype(np.float64, copy=False)
-            values = values[np.isfinite(values)]
+            values = values[np.abs(values) <= LARGEST]
             if name in contract.by_name:
                 profile[name] = number_profile(values, rows)
             number = _fit_number(name, plain[name], values, rows, project)

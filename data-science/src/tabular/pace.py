@@ -133,7 +133,7 @@ class Pace:
         if configuration.family == "neural":
             first, second = (int(width) for width in (*configuration.settings.get("hidden", (128, 64)), 1)[:2])
             weights = self._inputs("neural", problem) * first + first * second
-            return 25 * (6 * rows * weights / 2e10 + rows / batch_rows(rows) * 0.0004)  # Epochs until it gets no better.
+            return 40 * (6 * rows * weights / 2e10 + rows / batch_rows(rows) * 0.0004)  # Epochs until it gets no better.
         if configuration.family == "extra_trees":
             share: float | str = configuration.settings["max_features"]
             tried = math.sqrt(features) if share == "sqrt" else max(1.0, features * float(share))

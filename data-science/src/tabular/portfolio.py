@@ -51,7 +51,7 @@ _OTHERS: Final = (
     Configuration("lightgbm", {**_LIGHT, "num_leaves": 127, "min_data_in_leaf": 10, "feature_fraction": 0.5, "lambda_l2": 10.0}),
     Configuration("extra_trees", {"min_samples_leaf": 1, "max_features": 1.0}),
     Configuration("xgboost", _XGB),
-    Configuration("neural", {"hidden": (256, 128), "learning_rate": 0.002, "alpha": 1e-2}),
+    Configuration("neural", {"hidden": (256, 128), "learning_rate": 0.004, "alpha": 1e-2}),
     Configuration("extra_trees", {"min_samples_leaf": 5, "max_features": 0.5}),
     Configuration("catboost", {"learning_rate": 0.08, "depth": 4, "l2_leaf_reg": 2.0, "rsm": 0.8}),
     Configuration("lightgbm", {**_LIGHT, "num_leaves": 8, "learning_rate": 0.06, "min_data_in_leaf": 5}),

@@ -18,6 +18,9 @@ CODE: Final = "__code"
 """Ends the name of a feature that is the number of a category's level, below 0 for none."""
 
 
+LARGEST: Final = 3.4028234663852886e38
+"""Largest float32. A number beyond it is as good as none: models see float32."""
+
 CODES_FILE: Final = "codes.json"
 """Beside the training rows: `Recipe.codes`."""
 MAX_CODES: Final = 64

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .contract import Contract, Value
 from .expressions import compile_arrays
-from .recipe import Recipe
+from .recipe import LARGEST, Recipe
 
 
 class ArrayRecipe:
@@ -58,7 +58,7 @@ class ArrayRecipe:
                 numbers = np.empty((length, count))
                 for position, number in enumerate(self._numbers):
                     numbers[:, position] = number(columns)
-                missing = ~np.isfinite(numbers)
+                missing = ~(np.abs(numbers) <= LARGEST)
                 if missing.any():
                     numbers = np.where(missing, self._fills, numbers)
                 if self._clips:

@@ -8,7 +8,7 @@ import narwhals as nw
 
 from .contract import Contract
 from .expression_frames import with_expressions
-from .recipe import CategoryFeature, NumberFeature, Recipe
+from .recipe import LARGEST, CategoryFeature, NumberFeature, Recipe
 from .split import Frame
 
 FoldTables = dict[str, list[dict[str, tuple[float, ...]]]]
@@ -48,8 +48,8 @@ def apply_recipe(
 
 
 def _present(source: nw.Expr) -> nw.Expr:
-    """A number, null where it is missing or not finite."""
-    return nw.when(source.is_finite()).then(source)
+    """A number, null where it is missing or not finite as float32, which is what models see."""
+    return nw.when(source.abs() <= LARGEST).then(source)
 
 
 def _number(number: NumberFeature, source: nw.Expr) -> nw.Expr:

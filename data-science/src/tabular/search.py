@@ -48,8 +48,8 @@ class Found:
     metric: str
 
 
-Progress = Callable[[float, str, Trial | None], None]
-"""Called with seconds used, what is being tried, and the best so far."""
+Progress = Callable[[float, str, Trial | None, str], None]
+"""Called with seconds used, what is being tried, the best so far, and the metric of its score (see `Found.metric`)."""
 
 
 def search(
@@ -114,7 +114,7 @@ class _Search:
     def _tell(self, what: str) -> None:
         if self.progress:
             best = Trial(0, "ensemble", self.endings.score, 0.0, 0, stopped=False) if self.fitted else None
-            self.progress(self.pace.used(), what, best)
+            self.progress(self.pace.used(), what, best, self.problem.metric)
 
     def _left(self) -> float:
         return self.pace.left() - self.endings.reserve
@@ -129,8 +129,10 @@ class _Search:
         if options.trials is not None and count >= options.trials:
             return True
         if not self.fitted:
-            return False
-        if options.exit_score is not None and as_error(metric, score) <= as_error(metric, options.exit_score):
+            return count > 0 and self.pace.left() <= 0
+        # What was asked for is a number of the metric asked for, which another may stand for.
+        asked = options.exit_score if metric == options.metric else None
+        if asked is not None and as_error(metric, score) <= as_error(metric, asked):
             return True
         if options.patience is not None and self.since_better >= options.patience:
             return True
@@ -157,8 +159,12 @@ class _Search:
 
     def _try(self, configuration: Configuration, number: int) -> None:
         begun = time.monotonic()
+        self.since_better += 1
         try:
             fitted = self._fit(configuration, number)
+            # A log scale can be too long for float32; of the others the first tells what this machine takes.
+            log = configuration.link == "log"
+            exact = self.endings.rehearse(fitted) or not log if log or not self.fitted else True
         except Exception as error:  # noqa: BLE001 - one library's failure on a strange table must not end the search; it is on the leaderboard
             words = str(error).splitlines()[0] if str(error) else ""
             failure = f"{type(error).__name__}: {words}"
@@ -171,8 +177,14 @@ class _Search:
         if not np.isfinite(fitted.oof).all():
             self.trials.append(dataclasses.replace(fitted.trial, score=float("nan"), failure="predicts what is not a number"))
             return
+        if not exact:
+            self.trials.append(
+                dataclasses.replace(fitted.trial, failure="its ONNX graph differs: the target's tail is too long for float32")
+            )
+            return
         self.trials.append(fitted.trial)
-        self.since_better = 0 if self.endings.add(fitted) else self.since_better + 1
+        if self.endings.add(fitted):
+            self.since_better = 0
 
     def _fit(self, configuration: Configuration, number: int) -> FittedMember:
         begun = time.monotonic()
@@ -230,6 +242,12 @@ class _Search:
 
     def _line(self, name: str, built: Built) -> Trial:
         members = [self.fitted[i].trial for i in built.weights]
-        settings = {"members": [{"family": t.family, "weight": round(w, 4)} for t, w in zip(members, built.weights.values(), strict=True)]}
-        return Trial(0, f"ensemble ({name})", built.score, sum(t.seconds for t in members), built.ensemble.size, stopped=False, settings=settings,
+        settings = {
+            "members": [
+                {"family": t.family, "weight": round(weight, 4), "refit": built.refits.get(i, "none")}
+                for t, (i, weight) in zip(members, built.weights.items(), strict=True)
+            ]
+        }
+        seconds = sum(t.seconds for t in members) + built.refit_seconds
+        return Trial(0, f"ensemble ({name})", built.score, seconds, built.ensemble.size, stopped=False, settings=settings,
                      weight=1.0, row_ms=round(built.row_ms, 4), megabytes=round(len(built.onnx) / 1e6, 3))  # fmt: skip

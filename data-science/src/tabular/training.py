@@ -26,13 +26,13 @@ _OF_A_ROW: Final = 0.6
 class Bar:
     """A progress line: redrawn in a terminal, one line per trial elsewhere. Without a budget in seconds it has no bar."""
 
-    def __init__(self, seconds: float | None, metric: str) -> None:
-        self._seconds, self._metric = seconds, metric
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
         self._live = sys.stdout.isatty()
 
-    def __call__(self, used: float, what: str, best: Trial | None) -> None:
+    def __call__(self, used: float, what: str, best: Trial | None, metric: str) -> None:
         """Show where the search is."""
-        score = f"best {self._metric} {best.score:.4f}" if best else "no model yet"
+        score = f"best {metric} {best.score:.4f}" if best else "no model yet"
         line = f"{used:5.1f} s  {score}  trying {what}"
         if self._seconds is not None:
             done = min(1.0, used / self._seconds)
@@ -54,7 +54,7 @@ def train_automl(
     begun = time.monotonic() if begun is None else begun
     with Tracking(project.name) as tracking:
         data, features = load_training(train, validation, contract, options.metric)
-        bar = Bar(options.seconds if options.budget_trials is None else None, options.metric)
+        bar = Bar(options.seconds if options.budget_trials is None else None)
         limit = project.gates.single_row_ms
         row_ms = None if limit is None else _OF_A_ROW * limit
         found = search(data, options, begun=begun, progress=bar, row_ms=row_ms, holdout=project.split.by == "time")

@@ -43,7 +43,7 @@ class TrainingData:
 
     Attributes:
         classes: number of classes; 0 for a regression.
-        metric: of the project, that early stopping watches as closely as the family can.
+        metric: of the project. Early stopping watches the absolute error if that is what is asked for, else the squared error or log loss.
         categorical: columns of the features that are the number of a category's level; the families that know categories part them freely.
     """
 
