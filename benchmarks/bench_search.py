@@ -64,6 +64,7 @@ ASKED = [
 ]
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
 SOURCE = ROOT / "data-science" / "src"
+STAMP = "%Y-%m-%dT%H:%M"
 
 
 def main() -> None:
@@ -75,7 +76,9 @@ def main() -> None:
     parser.add_argument("--engines", nargs="*", default=["own", "autogluon", "flaml", "flaml_ensemble"])
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1])
     parser.add_argument("--again", nargs="*", default=[], help="engines whose cells are run anew; of ours those that other code made")
-    parser.add_argument("--since", default="", metavar="TIME", help="run anew what was made before, such as 2026-11-30T00:00 (UTC)")
+    parser.add_argument(
+        "--since", type=moment, default="", metavar="TIME", help="run anew what was made before, such as 2026-11-30T00:00 (UTC)"
+    )
     parser.add_argument("--source", type=Path, default=SOURCE, help="data-science/src of ours, if it is another one than this repository's")
     parser.add_argument("--two-cores", action="store_true", help="rows/s of each fast model that is there, on two cores; when no cell runs")
     parser.add_argument("--report", action="store_true", help="only say what there is")
@@ -99,6 +102,11 @@ def main() -> None:
             for cell, outcome in zip(cells, pool.map(lambda cell: run_cell(cell, free, args.source), cells), strict=True):
                 print(f"{cell[0]:<18} seed {cell[1]} {cell[2]:<10} {cell[3]:>4} s  {outcome}", flush=True)
     report()
+
+
+def moment(text: str) -> str:
+    """A time as it is kept with a cell."""
+    return datetime.fromisoformat(text).strftime(STAMP)
 
 
 def is_open(cell: str, *, again: bool, since: str, source: Path) -> bool:
@@ -247,7 +255,7 @@ def run_cell(cell: tuple[str, int, str, int], free: list[int], source: Path) -> 
                 figures, answers = json.loads((work / "figures.json").read_text()), {"": np.load(work / "answers.npy")}
         for ending, values in answers.items():
             figures[f"{ending}_error" if ending else "error"] = error_of(truth, values, classes)
-        figures["at"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M")
+        figures["at"] = datetime.now(UTC).strftime(STAMP)
         keep(key(*cell), {name: round(v, 6) if isinstance(v, float) else v for name, v in figures.items()})
         return f"{figures.get('error', float('nan')):.5g} after {figures['seconds']:.1f} s"
     except subprocess.CalledProcessError as error:
@@ -333,8 +341,8 @@ def costs(cells: dict[str, Any], names: list[str]) -> None:
 
 
 def seeds_of(cells: dict[str, Any]) -> list[int]:
-    """Of the splits that are there."""
-    return sorted({int(cell.split("/")[1]) for cell in cells})
+    """Of the splits that are there, and the two that are asked for."""
+    return sorted({0, 1} | {int(cell.split("/")[1]) for cell in cells})
 
 
 def report() -> None:

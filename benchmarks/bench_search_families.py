@@ -1,10 +1,10 @@
 """What each library of the AutoML search brings for its megabytes: the search without it, on the tables of bench_search.
 
-    .venv/bin/python benchmarks/bench_search_families.py [--workers 2] [--again] [--report]
+    .venv/bin/python benchmarks/bench_search_families.py [--workers 2] [--first-core 0] [--report]
 
 Every cell is `train.py --without …` for 30 s on a core of its own, seed 0, on the tables of bench_search; `(nothing)` is the search with all
 libraries, run beside the others and twice, since two runs of the same search differ: the second of them, relative to the first, says how much. What a
-cell gave is kept in search_families.json beside this file. The megabytes are those of the library and of what is installed for it alone.
+cell gave is kept in search_families.json beside this file, and run anew if other code made it. The megabytes are those of the library and of what is installed for it alone.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main() -> None:
     """Run what is missing, then say what there is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, default=2, help="cells at once, a core each")
-    parser.add_argument("--again", action="store_true", help="also cells that other code made")
+    parser.add_argument("--first-core", type=int, default=0)
     parser.add_argument("--report", action="store_true", help="only say what there is")
     args = parser.parse_args()
     if not args.report:
@@ -53,9 +53,10 @@ def main() -> None:
             (name, library)
             for name in names
             for library in LIBRARIES
-            if (cell := done.get(f"{name}/{library}")) is None or (args.again and cell["code"] != code)
+            if (cell := done.get(f"{name}/{library}")) is None or cell["code"] != code
         ]
-        free = sorted(os.sched_getaffinity(0))[: args.workers]
+        cores = sorted(os.sched_getaffinity(0))
+        free = [cores[(args.first_core + n) % len(cores)] for n in range(args.workers)]
         with concurrent.futures.ThreadPoolExecutor(args.workers) as pool:
             for cell, figures in zip(cells, pool.map(lambda cell: run_cell(*cell, free), cells), strict=True):
                 done["/".join(cell)] = figures

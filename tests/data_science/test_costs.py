@@ -16,7 +16,7 @@ from tabular import endings as endings_module
 from tabular.costs import Costs, row_cost
 from tabular.endings import Endings
 from tabular.ensemble import Member
-from tabular.families import Budget, Table, TrainingData, module
+from tabular.families import Budget, module
 from tabular.folds import problem_of
 from tabular.leaderboard import FittedMember, Trial
 from tabular.pace import Pace
@@ -104,15 +104,3 @@ def test_accurate_is_made_a_third_time_only_if_there_is_time(monkeypatch: pytest
     built = endings.finish()
     assert len(made) == 1 + graphs  # One of `fast`.
     assert sum(len(member.models) for member in built["accurate"].ensemble.members) < len(models)
-
-
-@pytest.mark.filterwarnings("error")
-def test_columns_that_go_together_are_no_warning() -> None:
-    """Every fit used to write two lines on stderr, between those of the progress."""
-    random = np.random.default_rng(0)
-    x = random.normal(size=(4000, 3)).astype(np.float32)
-    x = np.hstack([x, x, x])
-    y = x[:, 0] ** 2 + random.normal(size=4000)
-    data = TrainingData("regression", 0, "rmse", Table(x[:3000], y[:3000]), Table(x[3000:], y[3000:]))
-    fitted = module("linear").fit(data, {"strength": 1e-4}, Budget(None))
-    assert np.mean((fitted.raw(x[3000:])[:, 0] - y[3000:]) ** 2) < 1.5

@@ -83,7 +83,7 @@ def derive(row):
 
 
 def numbers(limit: float) -> st.SearchStrategy[float | None]:
-    return st.none() | st.floats(-limit, limit).map(lambda v: round(v, 4)) | st.sampled_from([0.0, 1.0, -1.0, 3.0, 1e39, -1e39])
+    return st.none() | st.floats(-limit, limit).map(lambda v: round(v, 4)) | st.sampled_from([0.0, 1.0, -1.0, 3.0, 1e39, -1e39, 1.6e38])
 
 
 LEVELS = (

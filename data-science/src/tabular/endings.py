@@ -47,9 +47,9 @@ _MORE_ROUNDS: Final = 1.1
 _AGREEMENT: Final = 5e-5
 """Largest difference of graph and native models in deviations of the target, or in probability; half of what `predict` allows."""
 _COMPARED: Final = 300
-"""Rows on which graph and native models are compared, at least,"""
+"""Rows spread over the table on which graph and native models are compared, at least."""
 _EXTREMES: Final = 50
-"""and more, of the largest targets."""
+"""Rows of the largest targets on which they are compared, too."""
 _FOREST_LEAVES: Final = 300_000
 """Leaves of all bags of a forest that are kept: each bag is a mean of many trees already, and takes its megabytes."""
 
@@ -64,8 +64,8 @@ class Built:
         score: of its members on the rows that are judged, as they were before any refit.
         weights: number of a member in the order fitted → its weight.
         difference: largest one of graph and native models on some rows, in the unit of `_AGREEMENT`.
-        refits: number of a member → whether it was fitted once more on all rows, and why not; of those that were to be.
-        refit_seconds: what these took.
+        refits: number of a member of `fast` → "yes" if it was fitted once more on all rows, or "no" with the reason.
+        refit_seconds: what all refits took.
     """
 
     ensemble: Ensemble
@@ -80,7 +80,11 @@ class Built:
 
 
 class Endings:
-    """The members that were fitted, their weights, and what they end in."""
+    """The members that were fitted, their weights, and what they end in.
+
+    Attributes:
+        left_out: numbers of the members whose graph was found to differ from the model when the endings were made.
+    """
 
     def __init__(self, problem: Problem, options: Search, pace: Pace, limit: float | None) -> None:
         self.fitted: list[FittedMember] = []
@@ -92,10 +96,10 @@ class Endings:
         self._needed = self._export = 0.0
         self._fast_kept: tuple[tuple[int, float], dict[int, float]] = ((0, 0.0), {})
         self._costs = Costs(problem.classes)
-        self._whole: dict[int, Model] | None = None  # Refits, once they are made,
-        self._refit_notes: dict[int, str] = {}  # and what came of each.
+        self._whole: dict[int, Model] | None = None  # Refits, once they are made.
+        self._refitted_models: dict[int, tuple[Model, str]] = {}  # The same with those that came to nothing, and what came of each.
         self._refit_seconds = 0.0
-        self._left_out: set[int] = set()
+        self.left_out: set[int] = set()
 
     def add(self, fitted: FittedMember) -> bool:
         """Take a member, and weigh all of them anew. Whether the ensemble got better."""
@@ -141,9 +145,10 @@ class Endings:
         """Both."""
         both = self._both()
         logs = {i for i, fitted in enumerate(self.fitted) if fitted.member.link == "log"}
-        if max(built.difference for built in both.values()) > _AGREEMENT and 0 < len(logs) < len(self.fitted):
+        inexact = [built for built in both.values() if not built.difference <= _AGREEMENT and logs & built.weights.keys()]
+        if inexact and len(logs) < len(self.fitted):
             # Each agreed alone, in its first model, but the exponential of a float32 can be that far off where the tail is very long.
-            self._left_out = logs
+            self.left_out = logs
             self.weights = self._weigh(range(len(self.fitted)))
             self._fast_kept, self._whole = ((0, 0.0), {}), None
             both = self._both()
@@ -178,7 +183,7 @@ class Endings:
         if not self._pace.timed:
             accurate.cost_ms = self._bagged(bags)[0]
         for built in (accurate, fast):
-            built.refits = {i: self._refit_notes[i] for i in built.weights if i in self._refit_notes}
+            built.refits = {i: self._refitted_models[i][1] for i in built.weights if i in self._refitted_models}
             built.refit_seconds = self._refit_seconds
         return {"accurate": accurate, "fast": fast}
 
@@ -186,7 +191,7 @@ class Endings:
 
     def _weigh(self, members: Sequence[int]) -> NDArray[np.float64]:
         weights = np.zeros(len(members))
-        usable = [place for place, i in enumerate(members) if i not in self._left_out]
+        usable = [place for place, i in enumerate(members) if i not in self.left_out]
         weights[usable] = greedy([self.fitted[members[place]].oof for place in usable], self._problem.truth, self._problem.metric)
         return weights
 
@@ -202,7 +207,7 @@ class Endings:
 
     def _chosen_for_fast(self) -> dict[int, float]:
         order = [int(i) for i in np.argsort(-self.weights, kind="stable") if self.weights[i] > 0]
-        usable = [i for i in range(len(self.fitted)) if i not in self._left_out]
+        usable = [i for i in range(len(self.fitted)) if i not in self.left_out]
         others = sorted((i for i in usable if i not in order), key=self._error)
         chosen: list[int] = []
         spent, size = 0.0, 0.0
@@ -309,10 +314,9 @@ class Endings:
 
     def _refits(self, chosen: dict[int, float]) -> dict[int, Model]:
         """Members fitted once more on all rows: those of most weight first, and where there is no time for it the model of the first fold."""
-        found = {i: self.fitted[i].member.models[0] for i in chosen}
-        self._refit_notes = dict.fromkeys(chosen, "no: not enough time")
         begun = time.monotonic()
-        waiting = sorted(chosen, key=chosen.__getitem__, reverse=True)
+        found = {i: self._refitted_models.get(i, (self.fitted[i].member.models[0], "no: not enough time")) for i in chosen}
+        waiting = sorted((i for i in chosen if i not in self._refitted_models), key=chosen.__getitem__, reverse=True)
         needs = {i: self.fitted[i].model_seconds for i in waiting}
         # Anew after each, because one that took less than it might leaves its time to others.
         while fitting := self._affordable(waiting, needs) if self._pace.timed else waiting:
@@ -321,9 +325,10 @@ class Endings:
                 seconds = max(self._left_for_refits(), 0.0) * needs[fitting[0]] / sum(needs[i] for i in fitting)
             index = fitting[0]
             waiting.remove(index)
-            found[index], self._refit_notes[index] = self._refit(self.fitted[index], seconds)
-        self._refit_seconds = time.monotonic() - begun
-        return found
+            found[index] = self._refit(self.fitted[index], seconds)
+        self._refitted_models |= found
+        self._refit_seconds += time.monotonic() - begun
+        return {i: model for i, (model, _) in found.items()}
 
     def _affordable(self, members: list[int], needs: dict[int, float]) -> list[int]:
         """Those that there is time for, from the first on."""

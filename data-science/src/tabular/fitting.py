@@ -70,10 +70,10 @@ def fit(train: nw.LazyFrame[Any], project: Project, derived: dict[str, Expressio
         frame = sources_frame.select(*(e.alias(n) for e, n in zip(expressions, block, strict=True))).collect()
         for name in block:
             values = frame[name].to_numpy().astype(np.float64, copy=False)
-            values = values[np.abs(values) <= LARGEST]
+            values = values[np.isfinite(values)]
             if name in contract.by_name:
                 profile[name] = number_profile(values, rows)
-            number = _fit_number(name, plain[name], values, rows, project)
+            number = _fit_number(name, plain[name], values[np.abs(values) <= LARGEST], rows, project)
             if isinstance(number, str):
                 dropped[name] = number
             else:

@@ -18,8 +18,8 @@ CODE: Final = "__code"
 """Ends the name of a feature that is the number of a category's level, below 0 for none."""
 
 
-LARGEST: Final = 3.4028234663852886e38
-"""Largest float32. A number beyond it is as good as none: models see float32."""
+LARGEST: Final = 1.7e38
+"""Half of the largest float32. A number beyond it counts as missing: models see float32, and it may be shifted by as much."""
 
 CODES_FILE: Final = "codes.json"
 """Beside the training rows: `Recipe.codes`."""
@@ -48,6 +48,11 @@ class NumberFeature:
     shift: float = 0.0
     scale: float = 1.0
     indicator: bool = False
+
+    @property
+    def most(self) -> float:
+        """The largest magnitude that counts as a number, in the source's unit: scaled, it is finite as float32."""
+        return LARGEST * min(1.0, self.scale)
 
 
 @dataclass(frozen=True)

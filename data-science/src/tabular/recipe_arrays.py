@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .contract import Contract, Value
 from .expressions import compile_arrays
-from .recipe import LARGEST, Recipe
+from .recipe import Recipe
 
 
 class ArrayRecipe:
@@ -27,6 +27,7 @@ class ArrayRecipe:
         upper = np.array([np.inf if n.upper is None else n.upper for n in numbers])
         self._fills, self._lower, self._upper = fills, lower, upper
         self._clips = bool(np.isfinite(lower).any() or np.isfinite(upper).any())
+        self._most = np.array([n.most for n in numbers])
         self._shift = np.array([n.shift for n in numbers])
         self._scale = np.array([n.scale for n in numbers])
         self._scales = bool((self._shift != 0).any() or (self._scale != 1).any())
@@ -58,7 +59,7 @@ class ArrayRecipe:
                 numbers = np.empty((length, count))
                 for position, number in enumerate(self._numbers):
                     numbers[:, position] = number(columns)
-                missing = ~(np.abs(numbers) <= LARGEST)
+                missing = ~(np.abs(numbers) <= self._most)
                 if missing.any():
                     numbers = np.where(missing, self._fills, numbers)
                 if self._clips:

@@ -8,7 +8,7 @@ import narwhals as nw
 
 from .contract import Contract
 from .expression_frames import with_expressions
-from .recipe import LARGEST, CategoryFeature, NumberFeature, Recipe
+from .recipe import CategoryFeature, NumberFeature, Recipe
 from .split import Frame
 
 FoldTables = dict[str, list[dict[str, tuple[float, ...]]]]
@@ -41,19 +41,19 @@ def apply_recipe(
     categories = zip(recipe.categories, expressions[count:], strict=True)
     return frame.select(
         *(_number(number, source) for number, source in numbers),
-        *(_present(source).is_null().cast(nw.Float32).alias(f"{n.name}__missing") for n, source in numbers if n.indicator),
+        *(_present(n, source).is_null().cast(nw.Float32).alias(f"{n.name}__missing") for n, source in numbers if n.indicator),
         *(e for category, level in categories for e in _category(category, level, folds, fold)),
         *also,
     )
 
 
-def _present(source: nw.Expr) -> nw.Expr:
-    """A number, null where it is missing or not finite as float32, which is what models see."""
-    return nw.when(source.abs() <= LARGEST).then(source)
+def _present(number: NumberFeature, source: nw.Expr) -> nw.Expr:
+    """A number, null where it is missing or would not be finite as float32."""
+    return nw.when(source.abs() <= number.most).then(source)
 
 
 def _number(number: NumberFeature, source: nw.Expr) -> nw.Expr:
-    expression = _present(source)
+    expression = _present(number, source)
     if number.fill is not None:
         expression = expression.fill_null(number.fill)
     if number.lower is not None or number.upper is not None:

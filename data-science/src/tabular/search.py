@@ -12,6 +12,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -48,6 +49,7 @@ class Found:
     metric: str
 
 
+_INEXACT: Final = "its ONNX graph differs: the target's tail is too long for float32"
 Progress = Callable[[float, str, Trial | None, str], None]
 """Called with seconds used, what is being tried, the best so far, and the metric of its score (see `Found.metric`)."""
 
@@ -162,9 +164,7 @@ class _Search:
         self.since_better += 1
         try:
             fitted = self._fit(configuration, number)
-            # A log scale can be too long for float32; of the others the first tells what this machine takes.
-            log = configuration.link == "log"
-            exact = self.endings.rehearse(fitted) or not log if log or not self.fitted else True
+            flaw = self._flaw(fitted)
         except Exception as error:  # noqa: BLE001 - one library's failure on a strange table must not end the search; it is on the leaderboard
             words = str(error).splitlines()[0] if str(error) else ""
             failure = f"{type(error).__name__}: {words}"
@@ -174,17 +174,22 @@ class _Search:
                 Trial(number, configuration.name, float("nan"), seconds, 0, stopped=False, settings=settings, failure=failure)
             )
             return
-        if not np.isfinite(fitted.oof).all():
-            self.trials.append(dataclasses.replace(fitted.trial, score=float("nan"), failure="predicts what is not a number"))
-            return
-        if not exact:
-            self.trials.append(
-                dataclasses.replace(fitted.trial, failure="its ONNX graph differs: the target's tail is too long for float32")
-            )
+        if flaw:
+            self.trials.append(dataclasses.replace(fitted.trial, score=float("nan"), failure=flaw))
             return
         self.trials.append(fitted.trial)
         if self.endings.add(fitted):
             self.since_better = 0
+
+    def _flaw(self, fitted: FittedMember) -> str | None:
+        """Why a member can't be used; None if it can."""
+        if not np.isfinite(fitted.oof).all():
+            return "predicts what is not a number"
+        if fitted.member.link == "log":
+            return None if self.endings.rehearse(fitted) else _INEXACT
+        if not self.fitted:
+            self.endings.rehearse(fitted)  # It tells what this machine takes.
+        return None
 
     def _fit(self, configuration: Configuration, number: int) -> FittedMember:
         begun = time.monotonic()
@@ -235,6 +240,8 @@ class _Search:
         lines = {name: self._line(name, built) for name, built in endings.items()}
         weights = {self.fitted[i].trial.number: round(w, 4) for i, w in accurate.weights.items()}
         members = [dataclasses.replace(t, weight=weights.get(t.number, 0.0)) for t in self.trials]
+        inexact = {self.fitted[i].trial.number for i in self.endings.left_out}
+        members = [dataclasses.replace(t, score=float("nan"), failure=_INEXACT) if t.number in inexact else t for t in members]
         metric = self.problem.metric
         members.sort(key=lambda t: (not np.isfinite(t.score), as_error(metric, t.score) if np.isfinite(t.score) else 0.0))
         board = [lines[ending], *(line for name, line in lines.items() if name != ending), *members]

@@ -32,11 +32,12 @@ def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> dense.D
     epochs = int(settings.get("epochs", _EPOCHS))
     batch = min(rows, batch_rows(rows))
     rate = float(settings.get("learning_rate", 0.006)) * min(1.0, batch / 128) ** 0.5  # Small steps are noisier.
-    # A state and not a number, with which every partial_fit begins anew: each epoch would have the same rows in the same batches.
     kind = MLPRegressor if data.task == "regression" else MLPClassifier
     model = kind(
         hidden_layer_sizes=tuple(settings.get("hidden", (128, 64))), alpha=float(settings.get("alpha", 1e-2)), batch_size=batch,
-        learning_rate_init=rate, random_state=np.random.RandomState(budget.seed),
+        learning_rate_init=rate,
+        # Not the number itself: with that every partial_fit begins anew, and each epoch has the same rows in the same batches.
+        random_state=np.random.RandomState(budget.seed),
     )  # fmt: skip
     target = data.train.target.astype(np.float32) if data.task == "regression" else data.train.target.astype(np.int64)
     more = {} if data.task == "regression" else {"classes": np.arange(data.classes)}
