@@ -76,9 +76,7 @@ def main() -> None:
     parser.add_argument("--engines", nargs="*", default=["own", "autogluon", "flaml", "flaml_ensemble"])
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1])
     parser.add_argument("--again", nargs="*", default=[], help="engines whose cells are run anew; of ours those that other code made")
-    parser.add_argument(
-        "--since", type=moment, default="", metavar="TIME", help="run anew what was made before, such as 2026-11-30T00:00 (UTC)"
-    )
+    parser.add_argument("--since", type=moment, metavar="TIME", help="run anew what was made before, such as 2026-11-30T00:00 (UTC)")
     parser.add_argument("--source", type=Path, default=SOURCE, help="data-science/src of ours, if it is another one than this repository's")
     parser.add_argument("--two-cores", action="store_true", help="rows/s of each fast model that is there, on two cores; when no cell runs")
     parser.add_argument("--report", action="store_true", help="only say what there is")
@@ -94,7 +92,7 @@ def main() -> None:
             for name in args.tables or names
             for engine, seconds in RUNS
             if engine in args.engines
-            and is_open(key(name, seed, engine, seconds), again=engine in args.again, since=args.since, source=args.source)
+            and is_open(key(name, seed, engine, seconds), again=engine in args.again, since=args.since or "", source=args.source)
         ]
         cores = sorted(os.sched_getaffinity(0))
         free = [cores[(args.first_core + n) % len(cores)] for n in range(args.workers)]
