@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 
 from .costs import Costs, row_cost
 from .ensemble import Ensemble, Member, blend, fit_temperature, greedy, tempered
-from .families import Budget, Model, module
+from .families import Model
 from .folds import Problem
 from .leaderboard import FittedMember
 from .metrics import METRICS, as_error
 from .onnx_session import session_of
 from .pace import Pace
+from .portfolio import Configuration, shortened
 from .project import Search
+from .refits import MORE_ROUNDS, Refits
 
 Ending = Literal["accurate", "fast"]
 ACCURATE_MS: Final = 1.9
@@ -34,16 +36,14 @@ _PLANNED: Final = 0.85
 """Share of a limit of milliseconds that is planned with, because what a tree costs is not known to the percent."""
 _REFIT_SHARE: Final = 0.2
 """Share of the search's time that is kept for fitting the members of `fast` once more."""
-_ENOUGH: Final = 0.85
-"""Share of the time that a fold's model took with which a refit is begun, since it does not wait for an error that gets no better."""
 _EXPORT_SHARE: Final = 0.1
 """Share of the search's time that exporting and measuring `accurate` may take."""
 FAST_MB: Final = 25.0
 """Megabytes that `fast` may have in the graph."""
+_SHARES: Final = tuple(float(share) for share in np.geomspace(1.0, 0.01, 60))
+"""Of a member's iterations that are tried where all of them cost too much."""
 _FAST_MEMBERS: Final = 3
 """Members of `fast` at most: each is fitted once more."""
-_MORE_ROUNDS: Final = 1.1
-"""A refit has the rows that a fold held back, and needs so many more iterations."""
 _AGREEMENT: Final = 5e-5
 """Largest difference of graph and native models in deviations of the target, or in probability; half of what `predict` allows."""
 _COMPARED: Final = 300
@@ -64,7 +64,7 @@ class Built:
         score: of its members on the rows that are judged, as they were before any refit.
         weights: number of a member in the order fitted → its weight.
         difference: largest one of graph and native models on some rows, in the unit of `_AGREEMENT`.
-        refits: number of a member of `fast` → "yes" if it was fitted once more on all rows, or "no" with the reason.
+        refits: number of a member that was to be fitted once more on all rows → why it was not; None if it was.
         refit_seconds: what all refits took.
     """
 
@@ -75,7 +75,7 @@ class Built:
     weights: dict[int, float]
     cost_ms: float
     difference: float = 0.0
-    refits: dict[int, str] = dataclasses.field(default_factory=dict)
+    refits: dict[int, str | None] = dataclasses.field(default_factory=dict)
     refit_seconds: float = 0.0
 
 
@@ -84,6 +84,7 @@ class Endings:
 
     Attributes:
         left_out: numbers of the members whose graph was found to differ from the model when the endings were made.
+        for_shorter: seconds of `reserve` that `shorter` takes.
     """
 
     def __init__(self, problem: Problem, options: Search, pace: Pace, limit: float | None) -> None:
@@ -94,12 +95,11 @@ class Endings:
         self._row_limit = min(FAST_MS, limit or FAST_MS)
         self._selection_seconds = 0.0
         self._needed = self._export = 0.0
-        self._fast_kept: tuple[tuple[int, float], dict[int, float]] = ((0, 0.0), {})
+        self._fast_kept: tuple[tuple[int, int, float], dict[int, float]] = ((0, 0, 0.0), {})
         self._costs = Costs(problem.classes)
-        self._whole: dict[int, Model] | None = None  # Refits, once they are made.
-        self._refitted_models: dict[int, tuple[Model, str]] = {}  # The same with those that came to nothing, and what came of each.
-        self._refit_seconds = 0.0
+        self._refits = Refits(problem, options, pace)
         self.left_out: set[int] = set()
+        self.for_shorter = 0.0
 
     def add(self, fitted: FittedMember) -> bool:
         """Take a member, and weigh all of them anew. Whether the ensemble got better."""
@@ -115,12 +115,16 @@ class Endings:
         better = not np.isfinite(self.score) or as_error(problem.metric, score) < as_error(problem.metric, self.score)
         self.score = score
         if self._pace.timed:
-            fast, (_, bags) = self._fast(), self._accurate()
+            fast = self._fast()
+            _, bags = self._accurate(fast)
             models = [m for some in bags.values() for m in some]
             models += [self.fitted[i].member.models[0] for _ in ("in fast", "in accurate") for i in fast]
             refits = sum(self.fitted[i].model_seconds for i in fast)
             self._export = self._costs.export_seconds(models)
             self._needed = 0.3 + 3 * self._selection_seconds + min(refits, _REFIT_SHARE * self._options.seconds) + self._export
+            shares = [self._share(i) for i in range(len(self.fitted))]
+            longest = max(s * f.trial.seconds for s, f in zip(shares, self.fitted, strict=True))
+            self.for_shorter = 0.0 if max(shares) == 1 else min(longest, _REFIT_SHARE * self._options.seconds)
         return better
 
     def rehearse(self, fitted: FittedMember) -> bool:
@@ -139,10 +143,35 @@ class Endings:
         """Seconds that making both endings takes."""
         if not self.fitted:
             return 0.1 * self._options.seconds
-        return self._needed + 0.01 * self._options.seconds
+        return self._needed + self.for_shorter + 0.01 * self._options.seconds
+
+    def shorter(self) -> Configuration | None:
+        """A member of fewer iterations that `fast` has need of; None if some member keeps the limits as it is, or none could.
+
+        It is made of the member of which most is left, and of several the best one.
+        """
+        shares = {i: self._share(i) for i in range(len(self.fitted))}
+        if max(shares.values()) == 1:
+            return None
+        # Layers have no iterations to leave out.
+        shares = {i: share for i, share in shares.items() if share and self.fitted[i].member.models[0].leaves}
+        if not shares:
+            return None
+        index = max(shares, key=lambda i: (shares[i], -self._error(i)))
+        member = self.fitted[index].member
+        rounds = max(1, int(shares[index] * member.rounds))
+        return shortened(Configuration(member.family, self.fitted[index].trial.settings, member.link), rounds, shares[index])
+
+    def _share(self, index: int) -> float:
+        """How much of a member there may be in `fast`, 0.01 to 1; 0 if that is too much, too."""
+        cost, megabytes = self._refitted(index)
+        return next((share for share in _SHARES if self._fits(share * cost, share * megabytes)), 0.0)
+
+    def _fits(self, milliseconds: float, megabytes: float) -> bool:
+        return row_cost(milliseconds, megabytes) <= _PLANNED * self._row_limit and megabytes <= FAST_MB
 
     def finish(self) -> dict[Ending, Built]:
-        """Both."""
+        """Make both endings; without the members on a log scale, if a graph with them differs from the models."""
         both = self._both()
         logs = {i for i, fitted in enumerate(self.fitted) if fitted.member.link == "log"}
         inexact = [built for built in both.values() if not built.difference <= _AGREEMENT and logs & built.weights.keys()]
@@ -150,15 +179,14 @@ class Endings:
             # Each agreed alone, in its first model, but the exponential of a float32 can be that far off where the tail is very long.
             self.left_out = logs
             self.weights = self._weigh(range(len(self.fitted)))
-            self._fast_kept, self._whole = ((0, 0.0), {}), None
             both = self._both()
         return both
 
     def _both(self) -> dict[Ending, Built]:
         chosen = self._fast()
-        whole = self._refits(chosen)
+        refits = self._refits.make({i: self.fitted[i] for i in chosen}, chosen, self._export + 3 * self._selection_seconds + 0.3)
         begun = time.monotonic()
-        fast = self._build(chosen, {i: [model] for i, model in whole.items()})
+        fast = self._build(chosen, {i: [refit.model] for i, refit in refits.items()})
         if self._pace.timed:
             self._costs.learn([member.models for member in fast.ensemble.members], fast.row_ms, time.monotonic() - begun)
         # What is measured differs from run to run, so that a budget of trials goes by the estimate.
@@ -168,23 +196,23 @@ class Endings:
             dearest = max(members, key=lambda i: self._costs.trees_ms(members[i].models))
             left = [i for i in members if i != dearest]
             fast = self._build(self._weighed(left), {i: members[i].models for i in left})
-        self._whole = {i: model for i, model in whole.items() if model is not self.fitted[i].member.models[0]}
-        weights, bags = self._accurate()
+        whole = {i: refit.model for i, refit in refits.items() if refit.failure is None}
+        weights, bags = self._accurate(whole)
         begun = time.monotonic()
-        accurate = self._build(weights, bags, self._whole)
+        accurate = self._build(weights, bags, whole)
         for again in (1, 2):
             took = time.monotonic() - begun
             if not self._pace.timed or accurate.row_ms <= ACCURATE_MS or (again > 1 and self._pace.left() < took):
                 break
-            self._costs.raise_row(max(1.1 * accurate.row_ms / self._bagged(bags)[0], 1.2))
-            weights, bags = self._accurate()
+            self._costs.raise_row(max(1.1 * accurate.row_ms / self._bagged(bags, whole)[0], 1.2))
+            weights, bags = self._accurate(whole)
             begun = time.monotonic()
-            accurate = self._build(weights, bags, self._whole)
+            accurate = self._build(weights, bags, whole)
         if not self._pace.timed:
-            accurate.cost_ms = self._bagged(bags)[0]
+            accurate.cost_ms = self._bagged(bags, whole)[0]
         for built in (accurate, fast):
-            built.refits = {i: self._refitted_models[i][1] for i in built.weights if i in self._refitted_models}
-            built.refit_seconds = self._refit_seconds
+            built.refits = {i: refits[i].failure for i in built.weights if i in refits}
+            built.refit_seconds = self._refits.seconds
         return {"accurate": accurate, "fast": fast}
 
     # Choosing ---------------------------------------------------------------------------------------------------------
@@ -200,7 +228,7 @@ class Endings:
 
     def _fast(self) -> dict[int, float]:
         """Members of `fast` with their weights: those of most weight whose cost together is below the limit."""
-        key = (len(self.fitted), self._costs.state)
+        key = (len(self.fitted), len(self.left_out), self._costs.state)
         if self._fast_kept[0] != key:
             self._fast_kept = (key, self._chosen_for_fast())
         return self._fast_kept[1]
@@ -213,7 +241,7 @@ class Endings:
         spent, size = 0.0, 0.0
         for index in (*order, *others):
             cost, megabytes = self._refitted(index)
-            fits = row_cost(spent + cost, size + megabytes) <= _PLANNED * self._row_limit and size + megabytes <= FAST_MB
+            fits = self._fits(spent + cost, size + megabytes)
             if len(chosen) < _FAST_MEMBERS and fits and (self.weights[index] > 0 or not chosen):
                 chosen.append(index)
                 spent, size = spent + cost, size + megabytes
@@ -222,13 +250,13 @@ class Endings:
     def _error(self, index: int) -> float:
         return as_error(self._problem.metric, self.fitted[index].trial.score)
 
-    def _accurate(self) -> tuple[dict[int, float], dict[int, list[Model]]]:
-        """Members of `accurate` with their weights, and their bags: fewer where that loses least until the limits are kept."""
+    def _accurate(self, refits: Collection[int]) -> tuple[dict[int, float], dict[int, list[Model]]]:
+        """Members of `accurate` with their weights, and their bags beside these refits: fewer where that loses least until the limits are kept."""
         kept = {i: float(w) for i, w in enumerate(self.weights) if w > 0}
         models = {i: list(self.fitted[i].member.models) for i in kept}
         limits = (_PLANNED * ACCURATE_MS, ACCURATE_MB, _EXPORT_SHARE * self._options.seconds if self._pace.timed else float("inf"))
         while True:
-            over = [found / limit for found, limit in zip(self._bagged(models), limits, strict=True)]
+            over = [found / limit for found, limit in zip(self._bagged(models, refits), limits, strict=True)]
             if max(over) <= 1:
                 return kept, models
             which = int(np.argmax(over))
@@ -251,13 +279,13 @@ class Endings:
     def _refitted(self, index: int) -> tuple[float, float]:
         """Milliseconds and megabytes of a member that is fitted on all rows."""
         models = self.fitted[index].member.models
-        share = _MORE_ROUNDS / len(models)
+        share = MORE_ROUNDS / len(models)
         return self._costs.trees_ms(models) * share, self._costs.megabytes(models) * share
 
-    def _bagged(self, models: dict[int, list[Model]]) -> tuple[float, float, float]:
+    def _bagged(self, models: dict[int, list[Model]], refits: Collection[int]) -> tuple[float, float, float]:
         """Milliseconds of one row through these bags and the refits that go with them; megabytes of the bags; seconds of their export."""
         milliseconds = more = megabytes = seconds = 0.0
-        for i in self._fast() if self._whole is None else self._whole:
+        for i in refits:
             if i in models:
                 cost, size = self._refitted(i)
                 milliseconds, more = milliseconds + cost, more + size
@@ -311,51 +339,6 @@ class Endings:
             return spread
         most = min(_EXTREMES, len(target))
         return np.concatenate([spread, np.argpartition(np.abs(target), -most)[-most:]])
-
-    def _refits(self, chosen: dict[int, float]) -> dict[int, Model]:
-        """Members fitted once more on all rows: those of most weight first, and where there is no time for it the model of the first fold."""
-        begun = time.monotonic()
-        found = {i: self._refitted_models.get(i, (self.fitted[i].member.models[0], "no: not enough time")) for i in chosen}
-        waiting = sorted((i for i in chosen if i not in self._refitted_models), key=chosen.__getitem__, reverse=True)
-        needs = {i: self.fitted[i].model_seconds for i in waiting}
-        # Anew after each, because one that took less than it might leaves its time to others.
-        while fitting := self._affordable(waiting, needs) if self._pace.timed else waiting:
-            seconds = None
-            if self._pace.timed:
-                seconds = max(self._left_for_refits(), 0.0) * needs[fitting[0]] / sum(needs[i] for i in fitting)
-            index = fitting[0]
-            waiting.remove(index)
-            found[index] = self._refit(self.fitted[index], seconds)
-        self._refitted_models |= found
-        self._refit_seconds += time.monotonic() - begun
-        return {i: model for i, (model, _) in found.items()}
-
-    def _affordable(self, members: list[int], needs: dict[int, float]) -> list[int]:
-        """Those that there is time for, from the first on."""
-        left = self._left_for_refits()
-        kept = []
-        for index in members:
-            if _ENOUGH * needs[index] <= left:
-                kept.append(index)
-                left -= _ENOUGH * needs[index]
-        return kept
-
-    def _left_for_refits(self) -> float:
-        return self._pace.left() - self._export - 3 * self._selection_seconds - 0.3
-
-    def _refit(self, fitted: FittedMember, seconds: float | None) -> tuple[Model, str]:
-        """One model on all rows, or that of the first fold if the time was not enough for most of its iterations; and which, in words."""
-        target, _, _ = self._problem.target(fitted.member.link)
-        rows = dataclasses.replace(self._problem.data, train=self._problem.rows(None, target))
-        trees = max(1, round(_MORE_ROUNDS * fitted.member.rounds))
-        deadline = None if seconds is None else time.monotonic() + seconds
-        budget = Budget(deadline, self._options.threads, self._options.seed + fitted.trial.number, trees)
-        first = fitted.member.models[0]
-        try:
-            model: Model = module(fitted.member.family).fit(rows, dict(fitted.trial.settings), budget)
-        except Exception as error:  # noqa: BLE001 - a library that fails on rows which the folds lacked must not lose the search; it is on the leaderboard
-            return first, f"no: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        return (model, "yes") if model.rounds > 0.8 * fitted.member.rounds else (first, "no: cut off")
 
 
 def _row_ms(session: Any, features: NDArray[np.float32]) -> float:

@@ -68,13 +68,19 @@ def leaderboard_table(trials: Sequence[Trial], metric: str, unit: str) -> str:
     lines = [f"{metric} on rows not trained on ({arrow})", head]
     for rank, t in enumerate(trials):
         mark = "★ " if rank == 0 else "  "
-        note = f"  failed: {t.failure}" if t.failure else "  time was up" if t.stopped else ""
+        note = f"  failed: {t.failure}" if t.failure else "  time was up" if t.stopped else _not_refitted(t)
         weight = f"{t.weight:.2f}" if t.weight else ""
         row = f"{t.row_ms:.3f}" if t.row_ms is not None else ""
         size = f"{t.megabytes:.1f}" if t.megabytes is not None else ""
         line = f"{mark}{t.number or '':>3}  {t.family:<21}  {t.score:>14.4f}  {weight:>6}  {t.seconds:>6.1f}  {t.trees:>6}  {row:>6}  {size:>6}{note}"
         lines.append(line.rstrip())
     return "\n".join(lines)
+
+
+def _not_refitted(trial: Trial) -> str:
+    """Of an ending: which members were to be fitted on all rows, and were not."""
+    found = [f"{m['family']} ({m['refit'][4:]})" for m in trial.settings.get("members", ()) if m["refit"].startswith("no:")]
+    return f"  a fold's model instead of one of all rows: {', '.join(found)}" if found else ""
 
 
 def baseline(task: Task, data: TrainingData, metric: str) -> float:

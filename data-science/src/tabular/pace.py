@@ -9,7 +9,9 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
-from .families import Budget, TrainingData, forest_trees, module
+import numpy as np
+
+from .families import Budget, Table, TrainingData, forest_trees, module
 from .folds import Problem, most_folds
 from .layers import LINEAR_BINS, NETWORK_BINS, batch_rows, fit_bins
 from .leaderboard import FittedMember
@@ -22,7 +24,7 @@ _FOLD_SHARE: Final = 0.12
 """Share of the budget that the first member may take; with more, there are fewer folds."""
 
 _LOOKED_AT: Final = 2_000
-"""Rows that tell how many bins there will be."""
+"""Rows that tell how many bins there will be, and that warm a library up."""
 
 
 class Pace:
@@ -78,6 +80,8 @@ class Pace:
 
     def allowance(self, configuration: Configuration, fitted: Sequence[FittedMember], problem: Problem, left: float) -> float:
         """Seconds that a member may take: a share of what is left, so that a long one does not starve those after it, or what it needs."""
+        if configuration.rounds is not None:  # It is the last one.
+            return max(left, LEAST)
         if not fitted:
             return max(left * (0.25 if len(self._options.families) > 1 else 0.7), LEAST)
         share = 0.4 if configuration.family == "catboost" else 0.25
@@ -86,7 +90,7 @@ class Pace:
     def affordable(self, configuration: Configuration, problem: Problem, seconds: float) -> dict[str, Any]:
         """The settings, with a learning rate at which a fit is done in its time: half a fit at a small rate is worse than all of one at a larger."""
         settings = dict(configuration.settings)
-        if not self.timed or configuration.family not in NEEDED:
+        if not self.timed or configuration.family not in NEEDED or configuration.rounds is not None:
             return settings
         form = settings.get("num_leaves") or settings.get("depth") or settings.get("max_depth")
         key = f"{configuration.family} {form}"
@@ -103,10 +107,11 @@ class Pace:
     def _measured(self, configuration: Configuration, data: TrainingData, most: float) -> tuple[float, float]:
         """Seconds that a fit takes at once, and for each iteration; measured in at most three times `most` seconds and three iterations."""
         taken, rounds = [], []
-        for trees in (1, 3, 13):  # The first loads the library and warms it up.
+        # The first loads the library and warms it up.
+        for trees, rows in ((1, _some(data)), (3, data), (13, data)):
             now = time.monotonic()
             budget = Budget(now + most, self._options.threads, trees=trees)
-            model = module(configuration.family).fit(data, dict(configuration.settings), budget)
+            model = module(configuration.family).fit(rows, dict(configuration.settings), budget)
             taken.append(time.monotonic() - now)
             rounds.append(model.rounds)
         if rounds[2] <= rounds[1]:  # So slow that both were cut off: all of the time is the iterations'.
@@ -139,3 +144,13 @@ class Pace:
             tried = math.sqrt(features) if share == "sqrt" else max(1.0, features * float(share))
             return 0.1 + forest_trees(rows) * rows * math.log2(max(rows, 2)) * tried * 8e-9
         return None
+
+
+def _some(data: TrainingData) -> TrainingData:
+    """A few training rows; all of them, if the few lack a class that the others have."""
+    train = data.train
+    few = np.arange(0, len(train.target), max(1, len(train.target) // _LOOKED_AT))
+    if data.classes and len(np.unique(train.target[few])) < len(np.unique(train.target)):
+        return data
+    weights = None if train.weights is None else train.weights[few]
+    return dataclasses.replace(data, train=Table(train.features[few], train.target[few], weights))

@@ -23,19 +23,24 @@ class Configuration:
     Attributes:
         settings: of the family's `fit`.
         link: "log" fits the logarithm of 1 + target.
+        rounds: exactly so many iterations (or trees), with no early stopping; None: as many as help.
     """
 
     family: str
     settings: dict[str, Any] = field(default_factory=dict)
     link: Link = "identity"
+    rounds: int | None = None
 
     @property
     def name(self) -> str:
         """What people see."""
-        return f"{self.family} (log)" if self.link == "log" else self.family
+        notes = [*(["log"] if self.link == "log" else []), *(["short"] if self.rounds is not None else [])]
+        return f"{self.family} ({', '.join(notes)})" if notes else self.family
 
 
-_BOOSTED: Final = ("lightgbm", "catboost", "xgboost")
+BOOSTED: Final = ("lightgbm", "catboost", "xgboost")
+_LARGEST_RATE: Final = 0.3
+"""Learning rate beyond which boosting is not made shorter."""
 NEEDED: Final = {"lightgbm": 25.0, "catboost": 60.0, "xgboost": 30.0}
 """Iterations times learning rate that a family usually needs: what its rate is raised by where there is no time for as many."""
 
@@ -66,12 +71,20 @@ def portfolio(families: tuple[str, ...], *, classes: int, log: bool) -> list[Con
     trees = Configuration("extra_trees", forest)
     linear, neural = _SMOOTH
     # Boosting takes trees for every class, and the others do not: they first, where there are many.
-    others = sorted(_OTHERS, key=lambda c: c.family in _BOOSTED) if classes > 2 else list(_OTHERS)
+    others = sorted(_OTHERS, key=lambda c: c.family in BOOSTED) if classes > 2 else list(_OTHERS)
     found = [*_FIRST, linear, trees, neural, *others]
     if log:
         light, cat, linear_log, neural_log = (Configuration(c.family, c.settings, "log") for c in (*_FIRST, *_SMOOTH))
         found = [*_FIRST, linear, linear_log, trees, light, cat, neural, neural_log, *others]
     return [c for c in found if c.family in families]
+
+
+def shortened(of: Configuration, rounds: int, share: float) -> Configuration:
+    """A configuration of so many iterations, `share` of what it usually has: boosting takes larger steps."""
+    settings = dict(of.settings)
+    if of.family in BOOSTED:
+        settings["learning_rate"] = min(settings["learning_rate"] / share, max(_LARGEST_RATE, settings["learning_rate"]))
+    return Configuration(of.family, settings, of.link, rounds)
 
 
 def neighbour(of: Configuration, random: np.random.Generator) -> Configuration:

@@ -110,6 +110,10 @@ class _Search:
         if not self.fitted:
             reasons = "; ".join(f"{t.family}: {t.failure}" for t in self.trials)
             raise DataError(f"no model family could be trained: {reasons}")
+        shorter = self.endings.shorter()
+        if shorter is not None:
+            self._tell(shorter.name)
+            self._try(shorter, count + 1)
         self._tell("both endings")
         return self._finish()
 
@@ -195,7 +199,8 @@ class _Search:
         begun = time.monotonic()
         problem, pace, options = self.problem, self.pace, self.options
         family = module(configuration.family)
-        until = begun + pace.allowance(configuration, self.fitted, problem, self._left())
+        left = self._left() + (self.endings.for_shorter if configuration.rounds is not None else 0.0)
+        until = begun + pace.allowance(configuration, self.fitted, problem, left)
         target, shift, scale = problem.target(configuration.link)
         settings = pace.affordable(configuration, problem, (until - begun) / len(problem.folds))
         oof = np.full((len(target), problem.classes) if problem.classes else len(target), np.nan)
@@ -207,7 +212,7 @@ class _Search:
             deadline = now + max(until - now, 0.02) / (len(problem.folds) - fold) if pace.timed else None
             if deadline is not None and options.trial_seconds is not None:
                 deadline = min(deadline, begun + options.trial_seconds * (fold + 1) / len(problem.folds))
-            budget = Budget(deadline, options.threads, options.seed + 1000 * number + fold)
+            budget = Budget(deadline, options.threads, options.seed + 1000 * number + fold, configuration.rounds)
             rows = dataclasses.replace(problem.data, train=problem.rows(train, target), validation=problem.rows(watched, target))
             model: Model = family.fit(rows, dict(settings), budget)
             stopped |= deadline is not None and time.monotonic() >= deadline
@@ -251,10 +256,18 @@ class _Search:
         members = [self.fitted[i].trial for i in built.weights]
         settings = {
             "members": [
-                {"family": t.family, "weight": round(weight, 4), "refit": built.refits.get(i, "none")}
+                {"family": t.family, "weight": round(weight, 4), "refit": _refit(built, i)}
                 for t, (i, weight) in zip(members, built.weights.items(), strict=True)
             ]
         }
         seconds = sum(t.seconds for t in members) + built.refit_seconds
         return Trial(0, f"ensemble ({name})", built.score, seconds, built.ensemble.size, stopped=False, settings=settings,
                      weight=1.0, row_ms=round(built.row_ms, 4), megabytes=round(len(built.onnx) / 1e6, 3))  # fmt: skip
+
+
+def _refit(built: Built, index: int) -> str:
+    """Whether a member of an ending is fitted on all rows as well: "yes", "no" with the reason, or "none" if that was not meant to be."""
+    if index not in built.refits:
+        return "none"
+    failure = built.refits[index]
+    return "yes" if failure is None else f"no: {failure}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import catboost
 import numpy as np
@@ -16,6 +17,8 @@ from ..trees import Transform, Tree, Trees
 from . import MOST_TREES, PATIENCE, Budget, TrainingData, transformed
 
 _FILE = "catboost.cbm"
+_UNSEEN: Final = -10.0
+"""Raw value of a class that had no row: with the others around 0, a chance of less than 1 in 20,000."""
 _TRANSFORMS: dict[str, Transform] = {"Logloss": "sigmoid", "MultiClass": "softmax"}
 
 
@@ -36,7 +39,8 @@ class CatBoost:
     def raw(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """See `Model.raw`."""
         found = np.asarray(self._model.predict(features, prediction_type="RawFormulaVal", thread_count=1), dtype=np.float64)
-        return found if found.ndim == 2 else found[:, None]
+        # CatBoost says minus infinity of a class that had no row.
+        return np.where(np.isneginf(found), _UNSEEN, found) if found.ndim == 2 else found[:, None]
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """See `Model.predict`."""
@@ -49,12 +53,23 @@ class CatBoost:
             self._model.save_model(str(path), format="json")
             dump: dict[str, Any] = json.loads(path.read_text())
         scale, bias = dump["scale_and_bias"]
-        base = np.asarray(bias, dtype=np.float64)
+        classes = dump["model_info"].get("class_params", {})
+        outputs = max(len(bias), int(classes.get("classes_count", 0)))
+        # The file knows the classes alone that had a row.
+        present = [int(label) for label in classes["class_to_label"]] if outputs > len(bias) else list(range(outputs))
+        base = np.full(outputs, _UNSEEN)
+        base[present] = bias
         floats = dump["features_info"]["float_features"]
         flat = {f["feature_index"]: f["flat_feature_index"] for f in floats}
         as_true = {f["feature_index"]: f["nan_value_treatment"] == "AsTrue" for f in floats}
-        trees = Trees(max(flat.values(), default=0) + 1, len(base), "BRANCH_GT", self.transform, base)
-        trees.trees = [_tree(tree, scale, len(base), flat, as_true) for tree in dump["oblivious_trees"] or ()]
+        trees = Trees(max(flat.values(), default=0) + 1, outputs, "BRANCH_GT", self.transform, base)
+        for dumped in dump["oblivious_trees"] or ():
+            tree = _tree(dumped, scale, len(bias), flat, as_true)
+            if outputs > len(bias):
+                values = np.zeros((len(tree.values), outputs))
+                values[:, present] = tree.values
+                tree.values = values
+            trees.trees.append(tree)
         return trees
 
     def save(self, folder: Path) -> None:
@@ -99,6 +114,8 @@ def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> CatBoos
     model = catboost.CatBoost(
         {
             "loss_function": loss,
+            # Else there would be as many outputs as classes that have a row.
+            **({"classes_count": data.classes} if data.classes > 2 else {}),
             "iterations": budget.trees or MOST_TREES,
             **({"od_type": "Iter", "od_wait": PATIENCE, "use_best_model": True} if watched else {}),
             "random_seed": budget.seed,
@@ -112,7 +129,9 @@ def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> CatBoos
     rows = data.validation
     watch = catboost.Pool(rows.features, rows.target, weight=rows.weights) if watched else None
     train = catboost.Pool(data.train.features, data.train.target, weight=data.train.weights)
-    model.fit(train, eval_set=watch, callbacks=[_Deadline(budget.deadline)])
+    # It warns of a class without a row, into the middle of a progress line; that is known here.
+    lacking = data.classes > 2 and len(np.unique(data.train.target)) < data.classes
+    model.fit(train, eval_set=watch, callbacks=[_Deadline(budget.deadline)], log_cerr=io.StringIO() if lacking else None)
     return CatBoost(model)
 
 

@@ -115,9 +115,7 @@ def load(folder: Path, family: str) -> Forest:
             nodes[name] = arrays[name][part]
         values = np.ascontiguousarray(arrays["values"][part].reshape(count, 1, width))
         _check(nodes, features)
-        tree = NativeTree(features, np.array([width], dtype=np.intp), 1)
-        tree.__setstate__({"max_depth": depth, "node_count": count, "nodes": nodes, "values": values})
-        trees.append(tree)
+        trees.append(_native(features, nodes, values, depth))
     return Forest(trees, classes, features, family)
 
 
@@ -150,5 +148,24 @@ def grow(model: Any, data: TrainingData, trees: int, budget: Budget, family: str
         count = min(count + step, trees)
         model.set_params(n_estimators=count)
         model.fit(data.train.features, target, sample_weight=data.train.weights)
-    native = [estimator.tree_ for estimator in model.estimators_]
-    return Forest(native, len(getattr(model, "classes_", ())), int(model.n_features_in_), family)
+    native = [
+        _of_all_classes(estimator.tree_, model.classes_, data.classes) if data.classes else estimator.tree_
+        for estimator in model.estimators_
+    ]
+    return Forest(native, data.classes, int(model.n_features_in_), family)
+
+
+def _of_all_classes(tree: Any, present: NDArray[np.int64], classes: int) -> Any:
+    """The tree with a share for every class, 0 for those without a row."""
+    if len(present) == classes:
+        return tree
+    values = np.zeros((tree.node_count, 1, classes))
+    values[:, :, present] = tree.value
+    return _native(tree.n_features, tree.__getstate__()["nodes"], values, tree.max_depth)
+
+
+def _native(features: int, nodes: Any, values: NDArray[np.float64], depth: int) -> Any:
+    """scikit-learn's tree of these nodes and of values of shape (nodes, 1, outputs)."""
+    tree = NativeTree(features, np.array([values.shape[2]], dtype=np.intp), 1)
+    tree.__setstate__({"max_depth": depth, "node_count": len(nodes), "nodes": nodes, "values": values})
+    return tree

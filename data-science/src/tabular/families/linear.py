@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
@@ -34,11 +35,25 @@ def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> dense.D
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # Good enough for a member, and judged as it is.
             model.fit(x, data.train.target.astype(np.int64), sample_weight=data.train.weights)
-        weight, bias = model.coef_.T, model.intercept_
+        weight, bias = _of_all_classes(model, data.classes, len(x))
         transform = "sigmoid" if data.classes == 2 else "softmax"
     limits = (float(np.min(data.train.target)), float(np.max(data.train.target))) if data.task == "regression" else None
     layers = Layers(scaler, ((weight.astype(np.float32), bias.astype(np.float32)),), transform, limits, bins)
     return dense.Dense(layers, "linear", 1)
+
+
+def _of_all_classes(model: Any, classes: int, rows: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Weights of shape (inputs, outputs) and biases; a class without a row is as likely as if there were one row more, and that were it."""
+    weight, bias = model.coef_.T, model.intercept_
+    if len(model.classes_) == classes:
+        return weight, bias
+    if weight.shape[1] == 1:  # Two classes have one output.
+        weight, bias = np.column_stack([np.zeros(len(weight)), weight]), np.array([0.0, bias[0]])
+    every = np.zeros((len(weight), classes))
+    every[:, model.classes_] = weight
+    biases = np.full(classes, bias.min() - np.log(rows + 1))
+    biases[model.classes_] = bias
+    return every, biases
 
 
 def load(folder: Path) -> dense.Dense:

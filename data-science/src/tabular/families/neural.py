@@ -78,14 +78,15 @@ def _error(model: Any, watched: Any, data: TrainingData, transform: Transform) -
         values = values @ weight + bias
         if number < len(model.coefs_) - 1:
             values = np.maximum(values, 0)
-    target = data.validation.target
+    target, weights = data.validation.target, data.validation.weights
     if not np.isfinite(values).all():
         return float("inf")
     if transform == "identity":
         gap = values[:, 0] - target
-        return float(np.mean(np.abs(gap) if data.absolute else gap**2))
+        return float(np.average(np.abs(gap) if data.absolute else gap**2, weights=weights))
     chances = transformed(values.astype(np.float64), transform)
-    return float(-np.mean(np.log(np.clip(chances[np.arange(len(target)), target.astype(np.int64)], 1e-15, 1))))
+    right = np.clip(chances[np.arange(len(target)), target.astype(np.int64)], 1e-15, 1)
+    return float(-np.average(np.log(right), weights=weights))
 
 
 def load(folder: Path) -> dense.Dense:

@@ -1,23 +1,28 @@
-"""XGBoost: gradient boosting with histogram trees (Chen and Guestrin 2016)."""
+"""XGBoost: gradient boosting with histogram trees (Chen and Guestrin 2016), which parts the levels of a category as it needs."""
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..imports import without
 from ..trees import Transform, Tree, Trees
-from . import MOST_TREES, PATIENCE, Budget, TrainingData, transformed
+from . import MOST_TREES, PATIENCE, Budget, Table, TrainingData, transformed
 
 with without("sklearn", "pandas", "pyarrow", "dask", "matplotlib", "graphviz"):
     import xgboost
 
 _FILE = "xgboost.ubj"
+_LEVEL: Final = "c"
+"""XGBoost's word for a feature that is the number of a level."""
+_NO_LEVEL: Final = -1
+"""The recipe's code for a level that it does not know."""
 _TRANSFORMS: dict[str, Transform] = {"binary:logistic": "sigmoid", "multi:softprob": "softmax"}
 
 
@@ -36,9 +41,11 @@ class XGBoost:
         self.rounds = booster.num_boosted_rounds()
         self.leaves = sum((len(tree["left_children"]) + 1) // 2 for tree in learner["gradient_booster"]["model"]["trees"])
         self.transform: Transform = _TRANSFORMS.get(learner["objective"]["name"], "identity")
+        self._categorical = [number for number, kind in enumerate(booster.feature_types or ()) if kind == _LEVEL]
 
     def raw(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """See `Model.raw`."""
+        features = _levels(features, self._categorical)
         found = np.asarray(self._booster.inplace_predict(features, predict_type="margin"), dtype=np.float64)
         return found if found.ndim == 2 else found[:, None]
 
@@ -76,7 +83,24 @@ def _tree(tree: dict[str, Any], output: int) -> Tree:
     true, false = number[left[inner]], number[right[inner]]
     feature = np.array(tree["split_indices"], dtype=np.int64)[inner]
     missing = np.array(tree["default_left"], dtype=np.bool_)[inner]
-    return Tree(feature, conditions[inner], true, false, missing, conditions[leaf].astype(np.float64), output)
+    sets = {}
+    for node, start, size in zip(tree["categories_nodes"], tree["categories_segments"], tree["categories_sizes"], strict=True):
+        # What is in a set goes right there, and what is in none left, other than a missing one.
+        place = int(number[node])
+        true[place], false[place] = false[place], true[place]
+        missing[place] = not missing[place]
+        sets[place] = [*tree["categories"][start : start + size], *([_NO_LEVEL] if missing[place] else [])]
+    return Tree(feature, conditions[inner], true, false, missing, conditions[leaf].astype(np.float64), output, sets)
+
+
+def _levels(features: NDArray[np.float32], categorical: Sequence[int]) -> NDArray[np.float32]:
+    """The features with the code of no level as a missing value: XGBoost refuses a level below 0."""
+    for column in categorical:
+        none = features[:, column] == _NO_LEVEL
+        if none.any():
+            features = features.copy()
+            features[none, column] = np.nan
+    return features
 
 
 class _Deadline(xgboost.callback.TrainingCallback):  # type: ignore[misc] # XGBoost has no types
@@ -105,12 +129,17 @@ def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> XGBoost
         **({"num_class": data.classes} if data.classes > 2 else {}),
         **settings,
     }
-    train = xgboost.QuantileDMatrix(data.train.features, data.train.target, weight=data.train.weights, nthread=budget.threads)
+    kinds = [_LEVEL if column in data.categorical else "q" for column in range(data.train.features.shape[1])]
+
+    def matrix(kind: Any, rows: Table) -> Any:
+        features = _levels(rows.features, data.categorical)
+        return kind(features, rows.target, weight=rows.weights, nthread=budget.threads, feature_types=kinds, enable_categorical=True)
+
+    train = matrix(xgboost.QuantileDMatrix, data.train)
     callbacks: list[Any] = [_Deadline(budget.deadline)]
     watched = []
     if budget.trees is None:
-        rows = data.validation
-        watched = [(xgboost.DMatrix(rows.features, rows.target, weight=rows.weights, nthread=budget.threads), "validation")]
+        watched = [(matrix(xgboost.DMatrix, data.validation), "validation")]
         callbacks.append(xgboost.callback.EarlyStopping(rounds=PATIENCE, save_best=False))
     booster = xgboost.train(parameters, train, budget.trees or MOST_TREES, evals=watched, verbose_eval=False, callbacks=callbacks)
     best = booster.attr("best_iteration")
