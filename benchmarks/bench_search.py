@@ -283,15 +283,16 @@ def pinned(core: int, command: list[Any], folder: Path, environment: dict[str, s
 
 
 def run_own(
-    source: Path, folder: Path, facts: dict[str, Any], seconds: int, core: int, work: Path, *, without: Sequence[str] = ()
+    source: Path, folder: Path, facts: dict[str, Any], seconds: int, core: int, work: Path, *, without: Sequence[str] = (), order: str = ""
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """train.py with what prep.py left of the budget; both endings, by their ONNX graphs."""
+    """train.py with what prep.py left of the budget; both endings, by their ONNX graphs. `order`: another one of the portfolio."""
     import polars as pl
 
     code = code_of(source)
     left = seconds - facts["prep_seconds"]
     words = ["--train", folder / "train", "--validation", folder / "validation", "--recipe", folder / "recipe", "--model", work / "model"]
-    command = [sys.executable, source / "train.py", *words, "--project", folder / "project.yml", "--seconds", f"{left:.2f}"]
+    program = [HERE / "peers" / "search_order.py", source, order] if order else [source / "train.py"]
+    command = [sys.executable, *program, *words, "--project", folder / "project.yml", "--seconds", f"{left:.2f}"]
     if without:
         command += ["--without", ",".join(without)]
     taken = pinned(core, command, work, {**THREADS, "MLFLOW_TRACKING_URI": f"sqlite:///{work / 'mlflow.db'}"})

@@ -1,10 +1,11 @@
-"""What each library of the AutoML search brings for its megabytes: the search without it, on the tables of bench_search.
+"""What each library of the AutoML search brings for its megabytes, and what the order of its portfolio does: on the tables of bench_search.
 
     .venv/bin/python benchmarks/bench_search_families.py [--workers 2] [--first-core 0] [--report]
 
-Every cell is `train.py --without …` for 30 s on a core of its own, seed 0, on the tables of bench_search; `(nothing)` is the search with all
-libraries, run beside the others and twice, since two runs of the same search differ: the second of them, relative to the first, says how much. What a
-cell gave is kept in search_families.json beside this file, and run anew if other code made it. The megabytes are those of the library and of what is installed for it alone.
+Every cell is a search of 30 s on a core of its own, on both splits: `train.py --without` a library's families, or with the portfolio in another order
+(peers/search_order.py). Compared with it is the whole search as it is, in bench_search's cells of 30 s that the same code made; `(again)` is that search once more, since two
+runs of the same differ: it says how much. What a cell gave is kept in search_families.json beside this file, and run anew if other code made it. The megabytes
+are those of the library and of what is installed for it alone.
 """
 
 from __future__ import annotations
@@ -19,22 +20,24 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
-from bench_search import FOLDER, SOURCE, code_of, error_of, prepared, run_own, set_up
+from bench_search import FOLDER, SOURCE, code_of, error_of, interval, kept, key, prepared, run_own, set_up
 from measure import ROOT, machine
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from peers.search_order import ORDERS
 
 RESULTS = Path(__file__).parent / "search_families.json"
 SECONDS = 30
-ALL, AGAIN = "(nothing)", "(again)"
+AGAIN = "(again)"
 LIBRARIES: dict[str, list[str]] = {
-    ALL: [],
-    AGAIN: [],
     "lightgbm": ["lightgbm"],
     "catboost": ["catboost"],
     "xgboost-cpu": ["xgboost"],
+    "lgbm+xgb": ["lightgbm", "xgboost"],
     "scikit-learn": ["extra_trees", "neural", "linear"],
 }
+VARIANTS = (AGAIN, *LIBRARIES, *ORDERS)
+SEEDS = (0, 1)
 
 
 def main() -> None:
@@ -50,18 +53,19 @@ def main() -> None:
         names = sorted(path.stem for path in (FOLDER / "tables").glob("*.json"))
         done = found()
         cells = [
-            (name, library)
+            (name, seed, variant)
+            for variant in VARIANTS
+            for seed in SEEDS
             for name in names
-            for library in LIBRARIES
-            if (cell := done.get(f"{name}/{library}")) is None or cell["code"] != code
+            if (cell := done.get(f"{name}/{seed}/{variant}")) is None or cell["code"] != code
         ]
         cores = sorted(os.sched_getaffinity(0))
         free = [cores[(args.first_core + n) % len(cores)] for n in range(args.workers)]
         with concurrent.futures.ThreadPoolExecutor(args.workers) as pool:
             for cell, figures in zip(cells, pool.map(lambda cell: run_cell(*cell, free), cells), strict=True):
-                done["/".join(cell)] = figures
+                done["/".join(map(str, cell))] = figures
                 RESULTS.write_text("{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(done[k])}" for k in sorted(done)) + "\n}\n")
-                print(f"{cell[0]:<18} without {cell[1]:<12} {figures['error']:.5g}", flush=True)
+                print(f"{cell[0]:<18} {cell[1]}  {cell[2]:<16} {figures['error']:.5g}", flush=True)
     report()
 
 
@@ -71,14 +75,17 @@ def found() -> dict[str, dict[str, object]]:
     return cells
 
 
-def run_cell(name: str, library: str, free: list[int]) -> dict[str, object]:
-    """The search without a library's families."""
+def run_cell(name: str, seed: int, variant: str, free: list[int]) -> dict[str, object]:
+    """The search without a library's families, or in another order."""
     core = free.pop()
     try:
-        folder = prepared(name, 0, core)
+        folder = prepared(name, seed, core)
         facts = json.loads((folder / "facts.json").read_text())
         with tempfile.TemporaryDirectory(dir=FOLDER) as work:
-            figures, answers = run_own(SOURCE, folder, facts, SECONDS, core, Path(work), without=LIBRARIES[library])
+            figures, answers = run_own(
+                SOURCE, folder, facts, SECONDS, core, Path(work),
+                without=LIBRARIES.get(variant, ()), order=variant if variant in ORDERS else "",
+            )  # fmt: skip
         error = error_of(np.load(folder / "truth.npy"), answers[""], facts["classes_in_order"])
         return {"error": round(error, 6), "seconds": round(figures["seconds"], 1), "code": figures["code"]}
     finally:
@@ -112,26 +119,31 @@ def megabytes(library: str) -> float:
 
 
 def report() -> None:
-    """For each library its size, and by how much the error grows without it."""
+    """For each library its size, and by how much the error grows without it; for each order, what it changes."""
     code = code_of(SOURCE)
-    cells = {name: cell for name, cell in found().items() if cell["code"] == code}
-    print(f"\nerror on test rows without a library, relative to the search with all, {SECONDS} s, seed 0; code {code}; {machine()}")
-    shown = [library for library in LIBRARIES if library != ALL]
-    print(f"  {'':<18}" + "".join(f"{library:>14}" for library in shown))
-    ratios: dict[str, list[float]] = {library: [] for library in shown}
-    for name in sorted({cell.split("/")[0] for cell in cells}):
-        line = f"  {name:<18}"
-        for library in shown:
-            whole, without = cells.get(f"{name}/{ALL}"), cells.get(f"{name}/{library}")
-            if whole is None or without is None:
-                line += f"{'-':>14}"
-                continue
-            ratio = float(str(without["error"])) / float(str(whole["error"]))
-            ratios[library].append(ratio)
-            line += f"{ratio:>14.4f}"
-        print(line)
-    print(f"  {'geometric mean':<18}" + "".join(f"{np.exp(np.mean(np.log(r))) if r else np.nan:>14.4f}" for r in ratios.values()))
-    print(f"  {'installed, MB':<18}" + "".join(f"{megabytes(library):>14.0f}" if LIBRARIES[library] else f"{'':>14}" for library in shown))
+    cells = {name: float(str(cell["error"])) for name, cell in found().items() if cell["code"] == code}
+    whole = {name: cell["error"] for name, cell in kept().items() if cell.get("code") == code}
+    names = sorted({cell.split("/")[0] for cell in cells})
+    for title, shown in (("without a library", (AGAIN, *LIBRARIES)), ("in another order", (AGAIN, *ORDERS))):
+        print(f"\nerror on test rows {title}, relative to the search as it is, {SECONDS} s, mean of both splits; code {code}; {machine()}")
+        print(f"  {'':<18}" + "".join(f"{variant:>16}" for variant in shown))
+        means: dict[str, list[float]] = {variant: [] for variant in shown}
+        for name in names:
+            line = f"  {name:<18}"
+            for variant in shown:
+                pairs = [(cells.get(f"{name}/{seed}/{variant}"), whole.get(key(name, seed, "own", SECONDS))) for seed in SEEDS]
+                ratios = [without / all_ for without, all_ in pairs if without is not None and all_ is not None]
+                if len(ratios) < len(SEEDS):
+                    line += f"{'-':>16}"
+                    continue
+                means[variant].append(float(np.mean(np.log(ratios))))
+                line += f"{np.exp(means[variant][-1]):>16.4f}"
+            print(line)
+        print(f"  {'geometric mean':<18}" + "".join(f"{np.exp(np.mean(m)) if m else np.nan:>16.4f}" for m in means.values()))
+        draws = [interval(np.array(m)) if m else (np.nan, np.nan) for m in means.values()]
+        print(f"  {'95 % of draws':<18}" + "".join(f"{f'{low:.3f} to {high:.3f}':>16}" for low, high in draws))
+    sizes = (f"{library} {megabytes(library):.0f}" for library in LIBRARIES if "+" not in library)
+    print(f"  installed, MB: {', '.join(sizes)}")
 
 
 if __name__ == "__main__":

@@ -245,6 +245,16 @@ def test_a_class_without_a_row_has_a_small_chance_in_model_graph_and_file(tmp_pa
         assert (native.argmax(axis=1) == data.validation.target)[known].mean() > 0.8
 
 
+def test_a_class_that_only_the_watched_rows_have_does_not_stop_catboost() -> None:
+    """It took their class for the first one that it knew, and stopped by how well it said that."""
+    data = training("three classes")
+    train, watched = (side.target != 0 for side in (data.train, data.validation))
+    there = dataclasses.replace(data, train=Table(data.train.features[train], data.train.target[train]))
+    without = dataclasses.replace(there, validation=Table(data.validation.features[watched], data.validation.target[watched]))
+    both = [families.module("catboost").fit(some, settings("catboost", 0), Budget(None)) for some in (there, without)]
+    assert both[0].rounds == both[1].rounds > 5
+
+
 def test_an_unknown_family_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="no model family 'forest'; there are lightgbm"):
         families.module("forest")

@@ -123,8 +123,9 @@ class Endings:
             self._export = self._costs.export_seconds(models)
             self._needed = 0.3 + 3 * self._selection_seconds + min(refits, _REFIT_SHARE * self._options.seconds) + self._export
             shares = [self._share(i) for i in range(len(self.fitted))]
-            longest = max(s * f.trial.seconds for s, f in zip(shares, self.fitted, strict=True))
-            self.for_shorter = 0.0 if max(shares) == 1 else min(longest, _REFIT_SHARE * self._options.seconds)
+            longest = max(s * f.trial.seconds * (f.member.models[0].leaves > 0) for s, f in zip(shares, self.fitted, strict=True))
+            wanted = max(shares) < 1 and self._options.ending != "accurate"
+            self.for_shorter = min(longest, _REFIT_SHARE * self._options.seconds) if wanted else 0.0
         return better
 
     def rehearse(self, fitted: FittedMember) -> bool:
@@ -145,10 +146,13 @@ class Endings:
             return 0.1 * self._options.seconds
         return self._needed + self.for_shorter + 0.01 * self._options.seconds
 
-    def shorter(self) -> Configuration | None:
+    def shorter(self, seconds: float) -> Configuration | None:
         """A member of fewer iterations that `fast` has need of; None if some member keeps the limits as it is, or none could.
 
         It is made of the member of which most is left, and of several the best one.
+
+        Args:
+            seconds: that it may take.
         """
         shares = {i: self._share(i) for i in range(len(self.fitted))}
         if max(shares.values()) == 1:
@@ -158,9 +162,11 @@ class Endings:
         if not shares:
             return None
         index = max(shares, key=lambda i: (shares[i], -self._error(i)))
-        member = self.fitted[index].member
-        rounds = max(1, int(shares[index] * member.rounds))
-        return shortened(Configuration(member.family, self.fitted[index].trial.settings, member.link), rounds, shares[index])
+        member, trial = self.fitted[index].member, self.fitted[index].trial
+        # Fewer, where there is no time for all of these: cut off at a rate that is meant for more, they are worse.
+        share = min(shares[index], 0.9 * seconds / max(trial.seconds, 1e-9))
+        rounds = max(1, int(share * member.rounds))
+        return shortened(Configuration(member.family, trial.settings, member.link), rounds, share)
 
     def _share(self, index: int) -> float:
         """How much of a member there may be in `fast`, 0.01 to 1; 0 if that is too much, too."""

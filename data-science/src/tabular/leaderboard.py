@@ -21,7 +21,7 @@ class Trial:
 
     Attributes:
         number: in the order tried, from 1; 0 for an ending.
-        family: with "(log)" if it was fitted on a log scale; "ensemble (accurate)" and "ensemble (fast)" for the endings.
+        family: with "(log)" if it was fitted on a log scale, "(short)" if with fewer iterations for a limit of `fast`; "ensemble (accurate)" and "ensemble (fast)" for the endings.
         score: the project's metric on rows that no model of it was trained on; NaN if it failed. What was fitted once more on all rows
             has no such rows: an ending's score is that of its members as they were before.
         seconds: wall-clock time of the fit.
@@ -78,7 +78,9 @@ def leaderboard_table(trials: Sequence[Trial], metric: str, unit: str) -> str:
 
 
 def _not_refitted(trial: Trial) -> str:
-    """Of an ending: which members were to be fitted on all rows, and were not."""
+    """Of `fast`: which members were to be fitted on all rows, and were not. `accurate` has all bags of these."""
+    if trial.family != "ensemble (fast)":
+        return ""
     found = [f"{m['family']} ({m['refit'][4:]})" for m in trial.settings.get("members", ()) if m["refit"].startswith("no:")]
     return f"  a fold's model instead of one of all rows: {', '.join(found)}" if found else ""
 

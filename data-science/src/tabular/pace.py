@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import statistics
@@ -80,7 +81,7 @@ class Pace:
 
     def allowance(self, configuration: Configuration, fitted: Sequence[FittedMember], problem: Problem, left: float) -> float:
         """Seconds that a member may take: a share of what is left, so that a long one does not starve those after it, or what it needs."""
-        if configuration.rounds is not None:  # It is the last one.
+        if configuration.rounds is not None:  # It is the last one, and made for what is left.
             return max(left, LEAST)
         if not fitted:
             return max(left * (0.25 if len(self._options.families) > 1 else 0.7), LEAST)
@@ -105,19 +106,20 @@ class Pace:
         return settings
 
     def _measured(self, configuration: Configuration, data: TrainingData, most: float) -> tuple[float, float]:
-        """Seconds that a fit takes at once, and for each iteration; measured in at most three times `most` seconds and three iterations."""
+        """Seconds that a fit takes at once, and for each iteration; measured in at most twice `most` seconds and two iterations."""
         taken, rounds = [], []
-        # The first loads the library and warms it up.
-        for trees, rows in ((1, _some(data)), (3, data), (13, data)):
+        with contextlib.suppress(Exception):  # A few rows may have one target alone, which CatBoost refuses; what all rows do is seen next.
+            module(configuration.family).fit(_some(data), dict(configuration.settings), Budget(None, self._options.threads, trees=1))
+        for trees in (3, 13):
             now = time.monotonic()
             budget = Budget(now + most, self._options.threads, trees=trees)
-            model = module(configuration.family).fit(rows, dict(configuration.settings), budget)
+            model = module(configuration.family).fit(data, dict(configuration.settings), budget)
             taken.append(time.monotonic() - now)
             rounds.append(model.rounds)
-        if rounds[2] <= rounds[1]:  # So slow that both were cut off: all of the time is the iterations'.
-            return 0.0, taken[2] / max(rounds[2], 1)
-        each = max((taken[2] - taken[1]) / (rounds[2] - rounds[1]), 1e-5)
-        return max(taken[1] - rounds[1] * each, 0.0), each
+        if rounds[1] <= rounds[0]:  # So slow that both were cut off: all of the time is the iterations'.
+            return 0.0, taken[1] / max(rounds[1], 1)
+        each = max((taken[1] - taken[0]) / (rounds[1] - rounds[0]), 1e-5)
+        return max(taken[0] - rounds[0] * each, 0.0), each
 
     def _inputs(self, family: str, problem: Problem) -> int:
         """What the first layer of a linear model or a network sees of a row."""
@@ -147,10 +149,8 @@ class Pace:
 
 
 def _some(data: TrainingData) -> TrainingData:
-    """A few training rows; all of them, if the few lack a class that the others have."""
+    """A few training rows."""
     train = data.train
     few = np.arange(0, len(train.target), max(1, len(train.target) // _LOOKED_AT))
-    if data.classes and len(np.unique(train.target[few])) < len(np.unique(train.target)):
-        return data
     weights = None if train.weights is None else train.weights[few]
     return dataclasses.replace(data, train=Table(train.features[few], train.target[few], weights))

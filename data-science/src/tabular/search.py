@@ -110,7 +110,8 @@ class _Search:
         if not self.fitted:
             reasons = "; ".join(f"{t.family}: {t.failure}" for t in self.trials)
             raise DataError(f"no model family could be trained: {reasons}")
-        shorter = self.endings.shorter()
+        left = self._left() + self.endings.for_shorter
+        shorter = self.endings.shorter(left) if self.options.ending != "accurate" and left >= LEAST else None
         if shorter is not None:
             self._tell(shorter.name)
             self._try(shorter, count + 1)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..trees import Transform, Tree, Trees
-from . import MOST_TREES, PATIENCE, Budget, TrainingData, transformed
+from . import MOST_TREES, PATIENCE, Budget, Table, TrainingData, transformed
 
 _FILE = "catboost.cbm"
 _UNSEEN: Final = -10.0
@@ -126,13 +126,18 @@ def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> CatBoos
             **settings,
         }
     )
-    rows = data.validation
-    watch = catboost.Pool(rows.features, rows.target, weight=rows.weights) if watched else None
-    train = catboost.Pool(data.train.features, data.train.target, weight=data.train.weights)
-    # It warns of a class without a row, into the middle of a progress line; that is known here.
-    lacking = data.classes > 2 and len(np.unique(data.train.target)) < data.classes
+    train, watch = _pool(data.train), _pool(data.validation) if watched else None
+    present = np.unique(data.train.target)
+    lacking = data.classes > 2 and len(present) < data.classes
+    if lacking and watched:  # It takes a class that it does not know for the first one that it does.
+        watch = _pool(data.validation, np.isin(data.validation.target, present))
+    # Its warning of such a class comes in the middle of a progress line.
     model.fit(train, eval_set=watch, callbacks=[_Deadline(budget.deadline)], log_cerr=io.StringIO() if lacking else None)
     return CatBoost(model)
+
+
+def _pool(rows: Table, some: Any = slice(None)) -> Any:
+    return catboost.Pool(rows.features[some], rows.target[some], weight=None if rows.weights is None else rows.weights[some])
 
 
 def load(folder: Path) -> CatBoost:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -93,13 +92,13 @@ def _tree(tree: dict[str, Any], output: int) -> Tree:
     return Tree(feature, conditions[inner], true, false, missing, conditions[leaf].astype(np.float64), output, sets)
 
 
-def _levels(features: NDArray[np.float32], categorical: Sequence[int]) -> NDArray[np.float32]:
+def _levels(features: NDArray[np.float32], categorical: list[int]) -> NDArray[np.float32]:
     """The features with the code of no level as a missing value: XGBoost refuses a level below 0."""
-    for column in categorical:
-        none = features[:, column] == _NO_LEVEL
-        if none.any():
-            features = features.copy()
-            features[none, column] = np.nan
+    none = features[:, categorical] == _NO_LEVEL
+    if not none.any():
+        return features
+    features = features.copy()
+    features[:, categorical] = np.where(none, np.float32(np.nan), features[:, categorical])
     return features
 
 
@@ -132,7 +131,7 @@ def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> XGBoost
     kinds = [_LEVEL if column in data.categorical else "q" for column in range(data.train.features.shape[1])]
 
     def matrix(kind: Any, rows: Table) -> Any:
-        features = _levels(rows.features, data.categorical)
+        features = _levels(rows.features, list(data.categorical))
         return kind(features, rows.target, weight=rows.weights, nthread=budget.threads, feature_types=kinds, enable_categorical=True)
 
     train = matrix(xgboost.QuantileDMatrix, data.train)
