@@ -327,6 +327,50 @@ def test_boosting_whose_iterations_take_long_gets_the_highest_rate(monkeypatch: 
     configuration = portfolio(("lightgbm",), classes=0, log=False)[0]
     assert Pace(options, None).affordable(configuration, problem, 0.05)["learning_rate"] == pytest.approx(0.3)
     assert Pace(options, None).affordable(configuration, problem, 600.0)["learning_rate"] == configuration.settings["learning_rate"]
+    # Where there is another member, so few iterations are not worth their time.
+    with pytest.raises(TimeoutError, match=r"an iteration takes 0\.03\d* s, and one model may take 0\.05 s"):
+        Pace(options, None).affordable(configuration, problem, 0.05, needed=False)
+
+
+def many_classes(classes: int, rows: int) -> TrainingData:
+    """Classes around centres of their own, which a linear model can tell."""
+    random = np.random.default_rng(0)
+    target = random.integers(0, classes, rows).astype(np.float64)
+    x = (random.normal(size=(classes, 12))[target.astype(int)] + random.normal(size=(rows, 12))).astype(np.float32)
+    most = rows * 4 // 5
+    return TrainingData("classification", classes, "log_loss", Table(x[:most], target[:most]), Table(x[most:], target[most:]))
+
+
+def test_hundreds_of_classes_leave_time_for_what_does_not_take_trees_for_each() -> None:
+    """Boosting had all of the time, for one or two iterations: 300 classes came to a loss of 4.6, and come to 2.4 now; a linear model alone took 57 of 30 s."""
+    data = many_classes(150, 6000)
+    found = search(data, Search(metric="log_loss", seconds=8, families=ALL))
+    assert found.seconds <= 8 + 1.5
+    assert found.best.score < 0.75 * baseline(data.task, data, "log_loss")
+    alone = search(data, Search(metric="log_loss", seconds=6, families=("linear",)))
+    assert alone.seconds <= 6 + 1.5
+    assert alone.best.score < 0.75 * baseline(data.task, data, "log_loss")
+
+
+def test_thousands_of_columns_leave_time_for_what_does_not_put_them_into_bins_for_each_fold() -> None:
+    """Each fold of LightGBM took longer than the first member may, before its first iteration: 2,000 columns took 40 of 30 s, for a single tree."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(9000, 1200)).astype(np.float32)
+    y = x[:, :20].sum(axis=1) + random.normal(size=9000)
+    data = TrainingData("regression", 0, "rmse", Table(x[:8000], y[:8000]), Table(x[8000:], y[8000:]))
+    found = search(data, Search(seconds=8, families=ALL))
+    assert found.seconds <= 8 + 1.5
+    assert found.best.score < 0.5 * baseline(data.task, data, "rmse")
+    failures = {t.family: t.failure for t in found.leaderboard}
+    assert str(failures["lightgbm"]).startswith("TimeoutError: an iteration takes ")
+
+
+def test_a_linear_model_of_many_classes_ends_with_its_time() -> None:
+    data = many_classes(300, 6000)
+    begun = time.monotonic()
+    model = module("linear").fit(data, {"strength": 1.0}, Budget(begun + 0.2))
+    assert time.monotonic() - begun < 3  # All passes take 10 s and more.
+    assert METRICS["accuracy"](data.validation.target, model.predict(data.validation.features)) > 0.05
 
 
 def test_rare_classes_are_judged_too_unless_there_is_one_row_of_them() -> None:

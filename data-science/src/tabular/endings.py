@@ -85,6 +85,7 @@ class Endings:
     Attributes:
         left_out: numbers of the members whose graph was found to differ from the model when the endings were made.
         for_shorter: seconds of `reserve` that `shorter` takes.
+        learned: whether a graph of trees was measured.
     """
 
     def __init__(self, problem: Problem, options: Search, pace: Pace, limit: float | None) -> None:
@@ -100,6 +101,7 @@ class Endings:
         self._refits = Refits(problem, options, pace)
         self.left_out: set[int] = set()
         self.for_shorter = 0.0
+        self.learned = False
 
     def add(self, fitted: FittedMember) -> bool:
         """Take a member, and weigh all of them anew. Whether the ensemble got better."""
@@ -129,13 +131,14 @@ class Endings:
         return better
 
     def rehearse(self, fitted: FittedMember) -> bool:
-        """Make a graph of a member's first model: whether it says what the model says. Of the first one also learn what this machine takes."""
+        """Make a graph of a member's first model: whether it says what the model says. Of the first trees also learn what this machine takes."""
         import onnx  # noqa: F401 - loading it takes longer than the graph
 
         begun = time.monotonic()
         models = fitted.member.models[:1]
         row_ms, difference = self._measured(*self._graph([dataclasses.replace(fitted.member, models=models)], 1.0))
-        if self._pace.timed and not self.fitted:
+        if self._pace.timed and not self.learned and models[0].leaves:
+            self.learned = True
             self._costs.learn([models], row_ms, time.monotonic() - begun)
         return difference <= _AGREEMENT
 

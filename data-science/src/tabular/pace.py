@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from .families import Budget, Table, TrainingData, forest_trees, module
+from .families import Budget, Table, TrainingData, forest_trees, linear_seconds, module
 from .folds import Problem, most_folds
 from .layers import LINEAR_BINS, NETWORK_BINS, batch_rows, fit_bins
 from .leaderboard import FittedMember
@@ -24,6 +24,8 @@ LEAST: Final = 0.3
 _FOLD_SHARE: Final = 0.12
 """Share of the budget that the first member may take; with more, there are fewer folds."""
 
+_FEWEST: Final = 12
+"""Iterations of boosting below which it says next to nothing."""
 _LOOKED_AT: Final = 2_000
 """Rows that tell how many bins there will be, and that warm a library up."""
 
@@ -60,7 +62,7 @@ class Pace:
             return count
         configuration = portfolio(("lightgbm",), classes=data.classes, log=False)[0]
         try:
-            fixed, each = self._measured(configuration, data, 0.02 * self._options.seconds)
+            fixed, each = self._measured(configuration, data, 0.02 * self._options.seconds, _FOLD_SHARE * self._options.seconds)
         except Exception:  # noqa: BLE001 - the trial itself will say why
             return count
         fit = fixed + each * NEEDED["lightgbm"] / configuration.settings["learning_rate"]
@@ -77,7 +79,9 @@ class Pace:
             whole = [f.trial.seconds for f in same if not f.trial.stopped]
             return statistics.median(whole) if whole else 0.7 * max(f.trial.seconds for f in same)
         rough = self._rough(configuration, problem)
-        return fitted[0].trial.seconds if rough is None else rough * len(problem.folds)
+        if rough is not None:
+            return rough * len(problem.folds)
+        return next((f.trial.seconds for f in fitted if f.member.family in NEEDED), 0.0)
 
     def allowance(self, configuration: Configuration, fitted: Sequence[FittedMember], problem: Problem, left: float) -> float:
         """Seconds that a member may take: a share of what is left, so that a long one does not starve those after it, or what it needs."""
@@ -86,10 +90,23 @@ class Pace:
         if not fitted:
             return max(left * (0.25 if len(self._options.families) > 1 else 0.7), LEAST)
         share = 0.4 if configuration.family == "catboost" else 0.25
-        return max(left * share, min(left, 1.3 * self.expected(configuration, fitted, problem)), LEAST)
+        expected = self.expected(configuration, fitted, problem)
+        if configuration.family == "linear" and expected > left:  # Of so many classes that it is cut off anyway.
+            return max(0.4 * left, LEAST)
+        return max(left * share, min(left, 1.3 * expected), LEAST)
 
-    def affordable(self, configuration: Configuration, problem: Problem, seconds: float) -> dict[str, Any]:
-        """The settings, with a learning rate at which a fit is done in its time: half a fit at a small rate is worse than all of one at a larger."""
+    def affordable(self, configuration: Configuration, problem: Problem, seconds: float, *, needed: bool = True) -> dict[str, Any]:
+        """The settings, with a learning rate at which a fit is done in its time: half a fit at a small rate is worse than all of one at a larger.
+
+        Args:
+            configuration: of the member.
+            problem: what it is fitted to.
+            seconds: that one fit may take.
+            needed: whether there is no other member, so that it has to do however slow it is.
+
+        Raises:
+            TimeoutError: there is no time for a dozen iterations, as with hundreds of classes or thousands of columns, and it is not needed.
+        """
         settings = dict(configuration.settings)
         if not self.timed or configuration.family not in NEEDED or configuration.rounds is not None:
             return settings
@@ -98,25 +115,40 @@ class Pace:
         if key not in self._speed:
             target, _, _ = problem.target(configuration.link)
             rows = dataclasses.replace(problem.data, train=problem.rows(problem.folds[0][0], target))
-            self._speed[key] = self._measured(configuration, rows, 0.3 * seconds)
+            self._speed[key] = self._measured(configuration, rows, 0.3 * seconds, seconds)
         fixed, each = self._speed[key]
-        possible = max((seconds - fixed) / (1.15 * each), 10.0)
-        needed = NEEDED[configuration.family] / settings["learning_rate"]
-        settings["learning_rate"] = float(min(max(settings["learning_rate"] * needed / possible, settings["learning_rate"]), 0.3))
+        possible = (seconds - fixed) / (1.15 * each)
+        if possible < _FEWEST and not needed:
+            raise TimeoutError(f"an iteration takes {each:.2g} s, and one model may take {seconds:.2g} s")
+        usual = NEEDED[configuration.family] / settings["learning_rate"]
+        settings["learning_rate"] = float(min(max(settings["learning_rate"] * usual / max(possible, 10.0), settings["learning_rate"]), 0.3))
         return settings
 
-    def _measured(self, configuration: Configuration, data: TrainingData, most: float) -> tuple[float, float]:
-        """Seconds that a fit takes at once, and for each iteration; measured in at most twice `most` seconds and two iterations."""
+    def _measured(self, configuration: Configuration, data: TrainingData, most: float, limit: float) -> tuple[float, float]:
+        """Seconds that a fit takes at once, and for each iteration.
+
+        Measured in at most twice `most` seconds and what two fits of three iterations take; if a single iteration is expected to take over
+        `limit` seconds, as with thousands of columns, that is all that is found out, from a twentieth of the rows.
+        """
+        fit, settings, threads = module(configuration.family).fit, dict(configuration.settings), self._options.threads
+        rows = len(data.train.target)
+        few = max(_LOOKED_AT, rows // 20)
+        with contextlib.suppress(Exception):  # Few rows may have one target alone, which CatBoost refuses; what all rows do is seen next.
+            fit(_some(data, _LOOKED_AT), settings, Budget(None, threads, trees=1))  # Loads the library and warms it up.
+            now = time.monotonic()
+            fit(_some(data, few), settings, Budget(None, threads, trees=1))
+            whole = (time.monotonic() - now) * max(rows / few, 1.0)
+            if whole > limit:
+                return 0.0, whole
         taken, rounds = [], []
-        with contextlib.suppress(Exception):  # A few rows may have one target alone, which CatBoost refuses; what all rows do is seen next.
-            module(configuration.family).fit(_some(data), dict(configuration.settings), Budget(None, self._options.threads, trees=1))
         for trees in (3, 13):
             now = time.monotonic()
-            budget = Budget(now + most, self._options.threads, trees=trees)
-            model = module(configuration.family).fit(data, dict(configuration.settings), budget)
+            model = fit(data, settings, Budget(now + most, threads, trees=trees))
             taken.append(time.monotonic() - now)
             rounds.append(model.rounds)
-        if rounds[1] <= rounds[0]:  # So slow that both were cut off: all of the time is the iterations'.
+            if model.rounds < 3:  # So slow that it was cut off: all of the time is the iterations'.
+                return 0.0, taken[-1] / max(model.rounds, 1)
+        if rounds[1] <= rounds[0]:
             return 0.0, taken[1] / max(rounds[1], 1)
         each = max((taken[1] - taken[0]) / (rounds[1] - rounds[0]), 1e-5)
         return max(taken[0] - rounds[0] * each, 0.0), each
@@ -134,9 +166,7 @@ class Pace:
         """Seconds of one model, from the number of its operations; None for boosting, of which nobody knows when it stops."""
         rows, features = len(problem.folds[0][0]), int(problem.pool.features.shape[1])
         if configuration.family == "linear":
-            inputs = self._inputs("linear", problem)
-            # Up to 200 passes over the inputs for every class; a regression takes their products, each with each.
-            return rows * inputs * (200 * problem.classes / 3e9 if problem.classes else inputs / 1e10)
+            return linear_seconds(rows, self._inputs("linear", problem), problem.classes)
         if configuration.family == "neural":
             first, second = (int(width) for width in (*configuration.settings.get("hidden", (128, 64)), 1)[:2])
             weights = self._inputs("neural", problem) * first + first * second
@@ -148,9 +178,9 @@ class Pace:
         return None
 
 
-def _some(data: TrainingData) -> TrainingData:
-    """A few training rows."""
+def _some(data: TrainingData, most: int) -> TrainingData:
+    """About so many training rows."""
     train = data.train
-    few = np.arange(0, len(train.target), max(1, len(train.target) // _LOOKED_AT))
+    few = np.arange(0, len(train.target), max(1, len(train.target) // most))
     weights = None if train.weights is None else train.weights[few]
     return dataclasses.replace(data, train=Table(train.features[few], train.target[few], weights))

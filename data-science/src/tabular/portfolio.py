@@ -2,7 +2,7 @@
 
 The order is that of what a member adds to an ensemble for its time: the two boosting libraries that differ most, a linear model of bins,
 which takes next to nothing, what is unlike them (randomised trees down to single rows, a network), all but the forests on a log scale, too,
-where the target asks for it, then variants.
+where the target asks for it, then variants. With three classes or more, those come first whose time does not grow with the classes.
 It knows nothing of a table but its task and the skewness of its target. See docs/decisions/021.
 """
 
@@ -70,12 +70,13 @@ def portfolio(families: tuple[str, ...], *, classes: int, log: bool) -> list[Con
     forest = {"min_samples_leaf": 1, "max_features": "sqrt"} if classes else {"min_samples_leaf": 2, "max_features": 0.5}
     trees = Configuration("extra_trees", forest)
     linear, neural = _SMOOTH
-    # Boosting takes trees for every class, and the others do not: they first, where there are many.
-    others = sorted(_OTHERS, key=lambda c: c.family in BOOSTED) if classes > 2 else list(_OTHERS)
-    found = [*_FIRST, linear, trees, neural, *others]
+    found = [*_FIRST, linear, trees, neural, *_OTHERS]
+    if classes > 2:
+        # Boosting takes trees for every class, and the others do not: they first. Trees before the linear model, which takes long where there are hundreds.
+        found = [trees, linear, neural, *_FIRST, *sorted(_OTHERS, key=lambda c: c.family in BOOSTED)]
     if log:
         light, cat, linear_log, neural_log = (Configuration(c.family, c.settings, "log") for c in (*_FIRST, *_SMOOTH))
-        found = [*_FIRST, linear, linear_log, trees, light, cat, neural, neural_log, *others]
+        found = [*_FIRST, linear, linear_log, trees, light, cat, neural, neural_log, *_OTHERS]
     return [c for c in found if c.family in families]
 
 

@@ -87,6 +87,8 @@ class _Search:
         self.random = np.random.default_rng(options.seed)
         self.trials: list[Trial] = []
         self.since_better = 0
+        self.waiting: list[Configuration] = []
+        self.slow: set[str] = set()  # Families whose members there is no time for.
 
     @property
     def fitted(self) -> list[FittedMember]:
@@ -96,16 +98,16 @@ class _Search:
 
     def run(self) -> Found:
         problem = self.problem
-        waiting = portfolio(self.options.families, classes=problem.classes, log=is_long_tailed(problem.data, problem.pool.target))
+        self.waiting = portfolio(self.options.families, classes=problem.classes, log=is_long_tailed(problem.data, problem.pool.target))
         count = 0
         while not self._is_enough(count):
-            configuration = self._next(waiting)
+            configuration = self._next()
             if configuration is None:
                 break
             self._tell(configuration.name)
             count += 1
             self._try(configuration, count)
-            if not self.fitted and not waiting:
+            if not self.fitted and not self.waiting:
                 break
         if not self.fitted:
             reasons = "; ".join(f"{t.family}: {t.failure}" for t in self.trials)
@@ -145,12 +147,16 @@ class _Search:
             return True
         return self._left() < LEAST
 
-    def _next(self, waiting: list[Configuration]) -> Configuration | None:
+    def _next(self) -> Configuration | None:
         """The next configuration that there is time for."""
-        while waiting:
-            configuration = waiting.pop(0)
-            # Others can be cut off.
-            share = 1.0 if configuration.family == "linear" else 0.6
+        while self.waiting:
+            configuration = self.waiting.pop(0)
+            if configuration.family in self.slow and not self._needed(configuration):
+                continue
+            # What can be cut off needs most of its time, but a linear model a few of its many passes.
+            share = 0.6
+            if configuration.family == "linear":
+                share = 0.1 if self.problem.classes else 1.0
             if not self.fitted or share * self._expected(configuration) <= self._left():
                 return configuration
         order = [int(i) for i in np.argsort(-self.endings.weights, kind="stable") if self.fitted[i].member.family != "linear"]
@@ -161,6 +167,10 @@ class _Search:
             if 0.8 * self._expected(configuration) <= self._left():
                 return configuration
         return None
+
+    def _needed(self, configuration: Configuration) -> bool:
+        """Whether a member has to do however slow it is: there is none yet, and no other family's may come."""
+        return not self.fitted and all(c.family in {configuration.family, *self.slow} for c in self.waiting)
 
     # A member ---------------------------------------------------------------------------------------------------------
 
@@ -173,6 +183,8 @@ class _Search:
         except Exception as error:  # noqa: BLE001 - one library's failure on a strange table must not end the search; it is on the leaderboard
             words = str(error).splitlines()[0] if str(error) else ""
             failure = f"{type(error).__name__}: {words}"
+            if isinstance(error, TimeoutError):
+                self.slow.add(configuration.family)
             seconds = time.monotonic() - begun
             settings = configuration.settings
             self.trials.append(
@@ -192,8 +204,8 @@ class _Search:
             return "predicts what is not a number"
         if fitted.member.link == "log":
             return None if self.endings.rehearse(fitted) else _INEXACT
-        if not self.fitted:
-            self.endings.rehearse(fitted)  # It tells what this machine takes.
+        if not self.endings.learned and fitted.member.models[0].leaves:
+            self.endings.rehearse(fitted)  # It tells what this machine takes for a tree.
         return None
 
     def _fit(self, configuration: Configuration, number: int) -> FittedMember:
@@ -203,7 +215,7 @@ class _Search:
         left = self._left() + (self.endings.for_shorter if configuration.rounds is not None else 0.0)
         until = begun + pace.allowance(configuration, self.fitted, problem, left)
         target, shift, scale = problem.target(configuration.link)
-        settings = pace.affordable(configuration, problem, (until - begun) / len(problem.folds))
+        settings = pace.affordable(configuration, problem, (until - begun) / len(problem.folds), needed=self._needed(configuration))
         oof = np.full((len(target), problem.classes) if problem.classes else len(target), np.nan)
         models: list[Model] = []
         stopped = False

@@ -25,6 +25,8 @@ NAMES: Final = ("lightgbm", "catboost", "xgboost", "extra_trees", "random_forest
 PATIENCE: Final = 60
 """Iterations of boosting without a smaller error on the watched rows after which it ends."""
 MOST_TREES: Final = 3_000
+PASSES: Final = 200
+"""Passes over the rows that a logistic regression makes at most."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,13 @@ def save(model: Model, folder: Path) -> None:
 def forest_trees(rows: int) -> int:
     """Trees of one forest of several: more where there are few rows, and a tree tells little."""
     return min(max(150_000 // max(rows, 1), 60), 150)
+
+
+def linear_seconds(rows: int, inputs: int, classes: int) -> float:
+    """What a linear model takes at most, roughly: all passes for every class, many of which go faster together; a regression takes the inputs' products."""
+    if not classes:
+        return rows * inputs**2 / 1e10
+    return rows * inputs * PASSES * classes / max(3e9, 1.3e10 * classes / (classes + 20))
 
 
 def transformed(raw: NDArray[np.float64], transform: Transform) -> NDArray[np.float64]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +14,14 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from ..layers import LINEAR_BINS, Layers, fit_bins, fit_scaler, inputs
 from ..trees import Transform
-from . import Budget, TrainingData, dense
+from . import PASSES, Budget, TrainingData, dense, linear_seconds
+
+_TRIED: Final = 5
+"""Passes that tell how long one takes."""
 
 
 def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> dense.Dense:
-    """Train. There is no stopping half-way: whoever begins it knows that there is time."""
+    """Train. A regression has no stopping half-way: whoever begins it knows that there is time."""
     scaler = fit_scaler(data.train.features)
     bins = fit_bins(data.train.features, LINEAR_BINS, budget.rows(data))
     x = inputs(data.train.features, scaler, bins)
@@ -31,10 +35,18 @@ def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> dense.D
             model: Any = Ridge(alpha=strength).fit(x, data.train.target, sample_weight=data.train.weights)
         weight, bias = model.coef_.reshape(-1, 1), np.atleast_1d(model.intercept_)
     else:
-        model = LogisticRegression(C=1 / strength, max_iter=200)
+        target = data.train.target.astype(np.int64)
+        model = LogisticRegression(C=1 / strength, max_iter=PASSES)
+        slow = linear_seconds(len(x), x.shape[1], data.classes)
+        begun = time.monotonic()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # Good enough for a member, and judged as it is.
-            model.fit(x, data.train.target.astype(np.int64), sample_weight=data.train.weights)
+            if budget.deadline is not None and slow > budget.deadline - begun:
+                # A few passes tell how many there is time for. The others begin where these end.
+                model.set_params(max_iter=_TRIED, warm_start=True).fit(x, target, sample_weight=data.train.weights)
+                each = (time.monotonic() - begun) / _TRIED
+                model.set_params(max_iter=int(min(max((budget.deadline - time.monotonic()) / each, 1), PASSES)))
+            model.fit(x, target, sample_weight=data.train.weights)
         weight, bias = _of_all_classes(model, data.classes, len(x))
         transform = "sigmoid" if data.classes == 2 else "softmax"
     limits = (float(np.min(data.train.target)), float(np.max(data.train.target))) if data.task == "regression" else None
