@@ -33,7 +33,6 @@ LIBRARIES: dict[str, list[str]] = {
     "lightgbm": ["lightgbm"],
     "catboost": ["catboost"],
     "xgboost-cpu": ["xgboost"],
-    "lgbm+xgb": ["lightgbm", "xgboost"],
     "scikit-learn": ["extra_trees", "neural", "linear"],
 }
 VARIANTS = (AGAIN, *LIBRARIES, *ORDERS)
@@ -142,7 +141,7 @@ def report() -> None:
         print(f"  {'geometric mean':<18}" + "".join(f"{np.exp(np.mean(m)) if m else np.nan:>16.4f}" for m in means.values()))
         draws = [interval(np.array(m)) if m else (np.nan, np.nan) for m in means.values()]
         print(f"  {'95 % of draws':<18}" + "".join(f"{f'{low:.3f} to {high:.3f}':>16}" for low, high in draws))
-    sizes = (f"{library} {megabytes(library):.0f}" for library in LIBRARIES if "+" not in library)
+    sizes = (f"{library} {megabytes(library):.0f}" for library in LIBRARIES)
     print(f"  installed, MB: {', '.join(sizes)}")
 
 

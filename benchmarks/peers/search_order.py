@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-ORDERS = ("reversed", "boosting-last", "catboost-first")
+ORDERS = ("reversed", "catboost-first")
 
 
 def reordered(found: list[Any], order: str) -> list[Any]:
@@ -13,14 +13,10 @@ def reordered(found: list[Any], order: str) -> list[Any]:
 
     Args:
         found: as the portfolio has them.
-        order: `reversed`; `boosting-last`, otherwise as they are; `catboost-first`, with the first LightGBM after the first networks.
+        order: `reversed`, or `catboost-first`, with the first LightGBM after the first networks.
     """
-    from tabular.portfolio import BOOSTED
-
     if order == "reversed":
         return found[::-1]
-    if order == "boosting-last":
-        return sorted(found, key=lambda c: c.family in BOOSTED)
     if order != "catboost-first":
         raise SystemExit(f"no order {order!r}; there are {', '.join(ORDERS)}")
     first = next((c for c in found if c.family == "lightgbm"), None)
