@@ -30,9 +30,9 @@ RESULTS = Path(__file__).parent / "search_families.json"
 SECONDS = 30
 AGAIN = "(again)"
 LIBRARIES: dict[str, list[str]] = {
+    "xgboost-cpu": ["xgboost"],
     "lightgbm": ["lightgbm"],
     "catboost": ["catboost"],
-    "xgboost-cpu": ["xgboost"],
     "scikit-learn": ["extra_trees", "neural", "linear"],
 }
 VARIANTS = (AGAIN, *LIBRARIES, *ORDERS)

@@ -137,8 +137,9 @@ class Endings:
         begun = time.monotonic()
         models = fitted.member.models[:1]
         row_ms, difference = self._measured(*self._graph([dataclasses.replace(fitted.member, models=models)], 1.0))
-        if self._pace.timed and not self.learned and models[0].leaves:
-            self.learned = True
+        first = not self.learned and models[0].leaves > 0
+        self.learned = self.learned or first
+        if first and self._pace.timed:
             self._costs.learn([models], row_ms, time.monotonic() - begun)
         return difference <= _AGREEMENT
 

@@ -81,7 +81,7 @@ class Pace:
         rough = self._rough(configuration, problem)
         if rough is not None:
             return rough * len(problem.folds)
-        return next((f.trial.seconds for f in fitted if f.member.family in NEEDED), 0.0)
+        return next((f.trial.seconds for f in fitted if f.member.family in NEEDED), fitted[0].trial.seconds)
 
     def allowance(self, configuration: Configuration, fitted: Sequence[FittedMember], problem: Problem, left: float) -> float:
         """Seconds that a member may take: a share of what is left, so that a long one does not starve those after it, or what it needs."""
@@ -119,39 +119,34 @@ class Pace:
         fixed, each = self._speed[key]
         possible = (seconds - fixed) / (1.15 * each)
         if possible < _FEWEST and not needed:
-            raise TimeoutError(f"an iteration takes {each:.2g} s, and one model may take {seconds:.2g} s")
+            raise TimeoutError(
+                f"{fixed:.2g} s before the first iteration and {each:.2g} s for each, where a model may take {seconds:.2g} s"
+            )
         usual = NEEDED[configuration.family] / settings["learning_rate"]
         settings["learning_rate"] = float(min(max(settings["learning_rate"] * usual / max(possible, 10.0), settings["learning_rate"]), 0.3))
         return settings
 
     def _measured(self, configuration: Configuration, data: TrainingData, most: float, limit: float) -> tuple[float, float]:
-        """Seconds that a fit takes at once, and for each iteration.
+        """Seconds that a fit takes at once, as for putting columns into bins, and for each iteration.
 
-        Measured in at most twice `most` seconds and what two fits of three iterations take; if a single iteration is expected to take over
-        `limit` seconds, as with thousands of columns, that is all that is found out, from a twentieth of the rows.
+        If the first iteration is expected to be over after `limit` seconds only, as with thousands of columns or hundreds of classes, that comes
+        from a twentieth of the rows; else from two fits of all, each cut off after `most` seconds and the iteration that is on.
         """
         fit, settings, threads = module(configuration.family).fit, dict(configuration.settings), self._options.threads
-        rows = len(data.train.target)
-        few = max(_LOOKED_AT, rows // 20)
+        at_once = 0.0  # In iterations.
         with contextlib.suppress(Exception):  # Few rows may have one target alone, which CatBoost refuses; what all rows do is seen next.
-            fit(_some(data, _LOOKED_AT), settings, Budget(None, threads, trees=1))  # Loads the library and warms it up.
-            now = time.monotonic()
-            fit(_some(data, few), settings, Budget(None, threads, trees=1))
-            whole = (time.monotonic() - now) * max(rows / few, 1.0)
+            fit(_some(data, _LOOKED_AT), settings, Budget(time.monotonic() + most, threads, trees=1))  # Loads the library and warms it up.
+            few = _some(data, max(_LOOKED_AT, len(data.train.target) // 20))
+            one, each, rounds = _timed(fit, few, settings, limit, threads, (1, 4))
+            at_once = max(one - rounds * each, 0.0) / each
+            whole = one * len(data.train.target) / len(few.train.target)
             if whole > limit:
-                return 0.0, whole
-        taken, rounds = [], []
-        for trees in (3, 13):
-            now = time.monotonic()
-            model = fit(data, settings, Budget(now + most, threads, trees=trees))
-            taken.append(time.monotonic() - now)
-            rounds.append(model.rounds)
-            if model.rounds < 3:  # So slow that it was cut off: all of the time is the iterations'.
-                return 0.0, taken[-1] / max(model.rounds, 1)
-        if rounds[1] <= rounds[0]:
-            return 0.0, taken[1] / max(rounds[1], 1)
-        each = max((taken[1] - taken[0]) / (rounds[1] - rounds[0]), 1e-5)
-        return max(taken[0] - rounds[0] * each, 0.0), each
+                return whole * at_once / (at_once + 1), whole / (at_once + 1)
+        taken, each, rounds = _timed(fit, data, settings, most, threads, (3, 13))
+        if rounds < 3:  # So slow that it was cut off.
+            each = taken / (at_once + rounds)
+            return at_once * each, each
+        return max(taken - rounds * each, 0.0), each
 
     def _inputs(self, family: str, problem: Problem) -> int:
         """What the first layer of a linear model or a network sees of a row."""
@@ -176,6 +171,23 @@ class Pace:
             tried = math.sqrt(features) if share == "sqrt" else max(1.0, features * float(share))
             return 0.1 + forest_trees(rows) * rows * math.log2(max(rows, 2)) * tried * 8e-9
         return None
+
+
+def _timed(
+    fit: Any, data: TrainingData, settings: dict[str, Any], most: float, threads: int, trees: tuple[int, int]
+) -> tuple[float, float, int]:
+    """Fits of so many iterations: seconds of the first one, those of an iteration, and how many iterations the first one had."""
+    taken, rounds = [], []
+    for count in trees:
+        now = time.monotonic()
+        model = fit(data, settings, Budget(now + most, threads, trees=count))
+        taken.append(time.monotonic() - now)
+        rounds.append(max(model.rounds, 1))
+        if rounds[0] < trees[0]:
+            return taken[0], taken[0] / rounds[0], rounds[0]
+    if rounds[1] <= rounds[0]:
+        return taken[1], taken[1] / rounds[1], rounds[1]
+    return taken[0], max((taken[1] - taken[0]) / (rounds[1] - rounds[0]), 1e-5), rounds[0]
 
 
 def _some(data: TrainingData, most: int) -> TrainingData:

@@ -88,7 +88,7 @@ class _Search:
         self.trials: list[Trial] = []
         self.since_better = 0
         self.waiting: list[Configuration] = []
-        self.slow: set[str] = set()  # Families whose members there is no time for.
+        self.slow: set[str] = set()  # Families of which there was no time for some member.
 
     @property
     def fitted(self) -> list[FittedMember]:
@@ -151,7 +151,8 @@ class _Search:
         """The next configuration that there is time for."""
         while self.waiting:
             configuration = self.waiting.pop(0)
-            if configuration.family in self.slow and not self._needed(configuration):
+            new = configuration.family not in {f.member.family for f in self.fitted}
+            if configuration.family in self.slow and new and not self._needed(configuration):
                 continue
             # What can be cut off needs most of its time, but a linear model a few of its many passes.
             share = 0.6
@@ -159,7 +160,7 @@ class _Search:
                 share = 0.1 if self.problem.classes else 1.0
             if not self.fitted or share * self._expected(configuration) <= self._left():
                 return configuration
-        order = [int(i) for i in np.argsort(-self.endings.weights, kind="stable") if self.fitted[i].member.family != "linear"]
+        order = [int(i) for i in np.argsort(-self.endings.weights, kind="stable") if self._has_neighbours(self.fitted[i].member.family)]
         for _ in range(20 if order else 0):
             rank = min(int(self.random.geometric(0.4)) - 1, len(order) - 1)
             parent = self.fitted[order[rank]]
@@ -168,9 +169,15 @@ class _Search:
                 return configuration
         return None
 
+    def _has_neighbours(self, family: str) -> bool:
+        """Those of a linear model differ from it in nothing, and of a family that was too slow they are too slow, too."""
+        return family != "linear" and family not in self.slow
+
     def _needed(self, configuration: Configuration) -> bool:
-        """Whether a member has to do however slow it is: there is none yet, and no other family's may come."""
-        return not self.fitted and all(c.family in {configuration.family, *self.slow} for c in self.waiting)
+        """Whether a member has to do however slow it is: there is none yet, and none will come of a family that did not fail."""
+        last = self.options.trials is not None and len(self.trials) + 1 >= self.options.trials
+        failed = {configuration.family, *(t.family.split()[0] for t in self.trials)}
+        return not self.fitted and (last or all(c.family in failed for c in self.waiting))
 
     # A member ---------------------------------------------------------------------------------------------------------
 
