@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/bench_search_families.py [--workers 2] [--first-core 0] [--report]
 
-Every cell is a search of 30 s on a core of its own, on both splits: `train.py --without` a library's families, or with the portfolio in another order
+Every cell is a search of 30 s on a core of its own: on both splits `train.py --without` a library's families, on the first one with the portfolio in another order
 (peers/search_order.py). Compared with it is the whole search as it is, in bench_search's cells of 30 s that the same code made; `(again)` is that search once more, since two
 runs of the same differ: it says how much. What a cell gave is kept in search_families.json beside this file, and run anew if other code made it. The megabytes
 are those of the library and of what is installed for it alone.
@@ -35,8 +35,8 @@ LIBRARIES: dict[str, list[str]] = {
     "catboost": ["catboost"],
     "scikit-learn": ["extra_trees", "neural", "linear"],
 }
-VARIANTS = (AGAIN, *LIBRARIES, *ORDERS)
-SEEDS = (0, 1)
+SEEDS = {**dict.fromkeys(LIBRARIES, (0, 1)), AGAIN: (0,), **dict.fromkeys(ORDERS, (0,))}
+"""Of the splits that each is run on."""
 
 
 def main() -> None:
@@ -53,8 +53,8 @@ def main() -> None:
         done = found()
         cells = [
             (name, seed, variant)
-            for variant in VARIANTS
-            for seed in SEEDS
+            for variant, seeds in SEEDS.items()
+            for seed in seeds
             for name in names
             if (cell := done.get(f"{name}/{seed}/{variant}")) is None or cell["code"] != code
         ]
@@ -123,16 +123,19 @@ def report() -> None:
     cells = {name: float(str(cell["error"])) for name, cell in found().items() if cell["code"] == code}
     whole = {name: cell["error"] for name, cell in kept().items() if cell.get("code") == code}
     names = sorted({cell.split("/")[0] for cell in cells})
-    for title, shown in (("without a library", (AGAIN, *LIBRARIES)), ("in another order", (AGAIN, *ORDERS))):
-        print(f"\nerror on test rows {title}, relative to the search as it is, {SECONDS} s, mean of both splits; code {code}; {machine()}")
+    for title, shown, splits in (
+        ("without a library", (AGAIN, *LIBRARIES), "mean of both splits, (again) on the first"),
+        ("in another order", (AGAIN, *ORDERS), "first split"),
+    ):
+        print(f"\nerror on test rows {title}, relative to the search as it is, {SECONDS} s, {splits}; code {code}; {machine()}")
         print(f"  {'':<18}" + "".join(f"{variant:>16}" for variant in shown))
         means: dict[str, list[float]] = {variant: [] for variant in shown}
         for name in names:
             line = f"  {name:<18}"
             for variant in shown:
-                pairs = [(cells.get(f"{name}/{seed}/{variant}"), whole.get(key(name, seed, "own", SECONDS))) for seed in SEEDS]
+                pairs = [(cells.get(f"{name}/{seed}/{variant}"), whole.get(key(name, seed, "own", SECONDS))) for seed in SEEDS[variant]]
                 ratios = [without / all_ for without, all_ in pairs if without is not None and all_ is not None]
-                if len(ratios) < len(SEEDS):
+                if len(ratios) < len(pairs):
                     line += f"{'-':>16}"
                     continue
                 means[variant].append(float(np.mean(np.log(ratios))))
