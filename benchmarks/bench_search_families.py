@@ -3,8 +3,7 @@
     .venv/bin/python benchmarks/bench_search_families.py [--workers 2] [--first-core 0] [--report]
 
 Every cell is a search of 30 s on a core of its own: on both splits `train.py --without` a library's families, on the first one with the portfolio in another order
-(peers/search_order.py). Compared with it is the whole search as it is, in bench_search's cells of 30 s that the same code made; `(again)` is that search once more, since two
-runs of the same differ: it says how much. What a cell gave is kept in search_families.json beside this file, and run anew if other code made it. The megabytes
+(peers/search_order.py). Compared with it is the whole search as it is, `(nothing)`; `(again)` is that search once more, since two runs of the same differ: it says how much. What a cell gave is kept in search_families.json beside this file, and run anew if other code made it. The megabytes
 are those of the library and of what is installed for it alone.
 """
 
@@ -17,10 +16,11 @@ import json
 import os
 import tempfile
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from bench_search import FOLDER, SOURCE, code_of, error_of, interval, kept, key, prepared, run_own, set_up
+from bench_search import FOLDER, SOURCE, code_of, error_of, interval, prepared, run_own, set_up
 from measure import ROOT, machine
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -28,14 +28,14 @@ from peers.search_order import ORDERS
 
 RESULTS = Path(__file__).parent / "search_families.json"
 SECONDS = 30
-AGAIN = "(again)"
+ALL, AGAIN = "(nothing)", "(again)"
 LIBRARIES: dict[str, list[str]] = {
     "xgboost-cpu": ["xgboost"],
     "lightgbm": ["lightgbm"],
     "catboost": ["catboost"],
     "scikit-learn": ["extra_trees", "neural", "linear"],
 }
-SEEDS = {**dict.fromkeys(LIBRARIES, (0, 1)), AGAIN: (0,), **dict.fromkeys(ORDERS, (0,))}
+SEEDS = {ALL: (0, 1), **dict.fromkeys(LIBRARIES, (0, 1)), AGAIN: (0,), **dict.fromkeys(ORDERS, (0,))}
 """Of the splits that each is run on."""
 
 
@@ -118,34 +118,39 @@ def megabytes(library: str) -> float:
 
 
 def report() -> None:
-    """For each library its size, and by how much the error grows without it; for each order, what it changes."""
-    code = code_of(SOURCE)
-    cells = {name: float(str(cell["error"])) for name, cell in found().items() if cell["code"] == code}
-    whole = {name: cell["error"] for name, cell in kept().items() if cell.get("code") == code}
-    names = sorted({cell.split("/")[0] for cell in cells})
-    for title, shown, splits in (
-        ("without a library", (AGAIN, *LIBRARIES), "mean of both splits, (again) on the first"),
-        ("in another order", (AGAIN, *ORDERS), "first split"),
-    ):
-        print(f"\nerror on test rows {title}, relative to the search as it is, {SECONDS} s, {splits}; code {code}; {machine()}")
+    """For each library its size, and by how much the error grows without it; for each order, what it changes. Of the code that most cells are of."""
+    cells = found()
+    code, _ = Counter(str(cell["code"]) for cell in cells.values()).most_common(1)[0]
+    errors = {name: float(str(cell["error"])) for name, cell in cells.items() if cell["code"] == code}
+    names = sorted({cell.split("/")[0] for cell in errors})
+    print(f"by code {code}; the code here is {code_of(SOURCE)}; {SECONDS} s; {machine()}")
+    for title, shown in (("without a library", (AGAIN, *LIBRARIES)), ("in another order", (AGAIN, *ORDERS))):
+        print(f"\nerror on test rows {title}, relative to the search as it is")
         print(f"  {'':<18}" + "".join(f"{variant:>16}" for variant in shown))
         means: dict[str, list[float]] = {variant: [] for variant in shown}
+        splits = {variant: max((len(shared(errors, name, variant)) for name in names), default=0) for variant in shown}
         for name in names:
             line = f"  {name:<18}"
             for variant in shown:
-                pairs = [(cells.get(f"{name}/{seed}/{variant}"), whole.get(key(name, seed, "own", SECONDS))) for seed in SEEDS[variant]]
-                ratios = [without / all_ for without, all_ in pairs if without is not None and all_ is not None]
-                if len(ratios) < len(pairs):
+                logs = shared(errors, name, variant)
+                if not logs:
                     line += f"{'-':>16}"
                     continue
-                means[variant].append(float(np.mean(np.log(ratios))))
+                means[variant].append(float(np.mean(logs)))
                 line += f"{np.exp(means[variant][-1]):>16.4f}"
             print(line)
-        print(f"  {'geometric mean':<18}" + "".join(f"{np.exp(np.mean(m)) if m else np.nan:>16.4f}" for m in means.values()))
         draws = [interval(np.array(m)) if m else (np.nan, np.nan) for m in means.values()]
+        print(f"  {'geometric mean':<18}" + "".join(f"{np.exp(np.mean(m)) if m else np.nan:>16.4f}" for m in means.values()))
         print(f"  {'95 % of draws':<18}" + "".join(f"{f'{low:.3f} to {high:.3f}':>16}" for low, high in draws))
+        print(f"  {'splits':<18}" + "".join(f"{count:>16}" for count in splits.values()))
     sizes = (f"{library} {megabytes(library):.0f}" for library in LIBRARIES)
     print(f"  installed, MB: {', '.join(sizes)}")
+
+
+def shared(errors: dict[str, float], name: str, variant: str) -> list[float]:
+    """Logarithms of a variant's error over the whole search's, of the splits that both are there for."""
+    pairs = [(errors.get(f"{name}/{seed}/{variant}"), errors.get(f"{name}/{seed}/{ALL}")) for seed in SEEDS[variant]]
+    return [float(np.log(one / other)) for one, other in pairs if one is not None and other is not None]
 
 
 if __name__ == "__main__":

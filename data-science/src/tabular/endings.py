@@ -26,7 +26,7 @@ from .project import Search
 from .refits import MORE_ROUNDS, Refits
 
 Ending = Literal["accurate", "fast"]
-ACCURATE_MS: Final = 1.9
+ACCURATE_MS: Final = 1.7
 """Milliseconds that one row may cost in `accurate`; bags, then members are left out until it does."""
 ACCURATE_MB: Final = 40.0
 """Megabytes that its bags may have in the graph."""
