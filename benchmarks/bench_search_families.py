@@ -1,9 +1,9 @@
 """What each library of the AutoML search brings for its megabytes, and what the order of its portfolio does: on the tables of bench_search.
 
-    .venv/bin/python benchmarks/bench_search_families.py [--workers 2] [--first-core 0] [--report]
+    .venv/bin/python benchmarks/bench_search_families.py [--workers 2] [--first-core 0] [--variants reversed …] [--seeds 0 1] [--report]
 
 Every cell is a search of 30 s on a core of its own: on both splits `train.py --without` a library's families, on the first one with the portfolio in another order
-(peers/search_order.py). Compared with it is the whole search as it is, `(nothing)`; `(again)` is that search once more, since two runs of the same differ: it says how much. What a cell gave is kept in search_families.json beside this file, and run anew if other code made it. The megabytes
+(peers/search_order.py). Compared with it is the whole search as it is, `(nothing)`; `(again)` is that search once more, since two runs of the same differ: it says how much. What a cell gave is kept in search_families.json beside this file, with the code that made it. The megabytes
 are those of the library and of what is installed for it alone.
 """
 
@@ -44,6 +44,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, default=2, help="cells at once, a core each")
     parser.add_argument("--first-core", type=int, default=0)
+    parser.add_argument("--variants", nargs="*", choices=list(SEEDS), default=list(SEEDS))
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1])
     parser.add_argument("--report", action="store_true", help="only say what there is")
     args = parser.parse_args()
     if not args.report:
@@ -53,16 +55,17 @@ def main() -> None:
         done = found()
         cells = [
             (name, seed, variant)
-            for variant, seeds in SEEDS.items()
-            for seed in seeds
+            for variant in args.variants
+            for seed in SEEDS[variant]
+            if seed in args.seeds
             for name in names
-            if (cell := done.get(f"{name}/{seed}/{variant}")) is None or cell["code"] != code
+            if f"{name}/{seed}/{variant}/{code}" not in done
         ]
         cores = sorted(os.sched_getaffinity(0))
         free = [cores[(args.first_core + n) % len(cores)] for n in range(args.workers)]
         with concurrent.futures.ThreadPoolExecutor(args.workers) as pool:
             for cell, figures in zip(cells, pool.map(lambda cell: run_cell(*cell, free), cells), strict=True):
-                done["/".join(map(str, cell))] = figures
+                done["/".join((*map(str, cell), str(figures["code"])))] = figures
                 RESULTS.write_text("{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(done[k])}" for k in sorted(done)) + "\n}\n")
                 print(f"{cell[0]:<18} {cell[1]}  {cell[2]:<16} {figures['error']:.5g}", flush=True)
     report()
@@ -118,14 +121,15 @@ def megabytes(library: str) -> float:
 
 
 def report() -> None:
-    """For each library its size, and by how much the error grows without it; for each order, what it changes. Of the code that most cells are of."""
+    """For each library its size, and by how much the error grows without it; for each order, what it changes; each of the code that most of its cells are of."""
     cells = found()
-    code, _ = Counter(str(cell["code"]) for cell in cells.values()).most_common(1)[0]
-    errors = {name: float(str(cell["error"])) for name, cell in cells.items() if cell["code"] == code}
-    names = sorted({cell.split("/")[0] for cell in errors})
-    print(f"by code {code}; the code here is {code_of(SOURCE)}; {SECONDS} s; {machine()}")
+    print(f"the code here is {code_of(SOURCE)}; {SECONDS} s; {machine()}")
     for title, shown in (("without a library", (AGAIN, *LIBRARIES)), ("in another order", (AGAIN, *ORDERS))):
-        print(f"\nerror on test rows {title}, relative to the search as it is")
+        codes = Counter(cell.split("/")[3] for cell in cells if cell.split("/")[2] in shown and cell.split("/")[2] != AGAIN)
+        code = codes.most_common(1)[0][0] if codes else ""
+        errors = {name.rsplit("/", 1)[0]: float(str(cell["error"])) for name, cell in cells.items() if cell["code"] == code}
+        names = sorted({cell.split("/")[0] for cell in errors})
+        print(f"\nerror on test rows {title}, relative to the search as it is, by code {code or "(no cells yet)"}")
         print(f"  {'':<18}" + "".join(f"{variant:>16}" for variant in shown))
         means: dict[str, list[float]] = {variant: [] for variant in shown}
         splits = {variant: max((len(shared(errors, name, variant)) for name in names), default=0) for variant in shown}
