@@ -129,7 +129,7 @@ def report() -> None:
         code = codes.most_common(1)[0][0] if codes else ""
         errors = {name.rsplit("/", 1)[0]: float(str(cell["error"])) for name, cell in cells.items() if cell["code"] == code}
         names = sorted({cell.split("/")[0] for cell in errors})
-        print(f"\nerror on test rows {title}, relative to the search as it is, by code {code or "(no cells yet)"}")
+        print(f"\nerror on test rows {title}, relative to the search as it is, by code {code or '(no cells yet)'}")
         print(f"  {'':<18}" + "".join(f"{variant:>16}" for variant in shown))
         means: dict[str, list[float]] = {variant: [] for variant in shown}
         splits = {variant: max((len(shared(errors, name, variant)) for name in names), default=0) for variant in shown}
