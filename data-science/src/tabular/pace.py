@@ -110,6 +110,8 @@ class Pace:
         settings = dict(configuration.settings)
         if not self.timed or configuration.family not in NEEDED or configuration.rounds is not None:
             return settings
+        if needed and seconds <= LEAST:  # There is no time to measure anything.
+            return {**settings, "learning_rate": 0.3}
         form = settings.get("num_leaves") or settings.get("depth") or settings.get("max_depth")
         key = f"{configuration.family} {form}"
         if key not in self._speed:

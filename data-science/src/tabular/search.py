@@ -50,6 +50,8 @@ class Found:
 
 
 _INEXACT: Final = "its ONNX graph differs: the target's tail is too long for float32"
+_LATE: Final = 0.25
+"""Share of the time with which nothing is refused for being slow any more, if there is no member yet."""
 Progress = Callable[[float, str, Trial | None, str], None]
 """Called with seconds used, what is being tried, the best so far, and the metric of its score (see `Found.metric`)."""
 
@@ -138,7 +140,7 @@ class _Search:
         if options.trials is not None and count >= options.trials:
             return True
         if not self.fitted:
-            return count > 0 and self.pace.left() <= 0
+            return count > 0 and not self.waiting  # A late model is better than none.
         # What was asked for is a number of the metric asked for, which another may stand for.
         asked = options.exit_score if metric == options.metric else None
         if asked is not None and as_error(metric, score) <= as_error(metric, asked):
@@ -174,10 +176,11 @@ class _Search:
         return family != "linear" and family not in self.slow
 
     def _needed(self, configuration: Configuration) -> bool:
-        """Whether a member has to do however slow it is: there is none yet, and none will come of a family that did not fail."""
+        """Whether a member has to do however slow it is: there is none yet, and it is late, or none will come of a family that did not fail."""
         last = self.options.trials is not None and len(self.trials) + 1 >= self.options.trials
         failed = {configuration.family, *(t.family.split()[0] for t in self.trials)}
-        return not self.fitted and (last or all(c.family in failed for c in self.waiting))
+        late = self.pace.left() < _LATE * self.options.seconds
+        return not self.fitted and (last or late or all(c.family in failed for c in self.waiting))
 
     # A member ---------------------------------------------------------------------------------------------------------
 
