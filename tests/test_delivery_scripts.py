@@ -258,6 +258,18 @@ def test_probabilities_of_a_classification_are_compared_by_class(endpoint, model
         assert check("smoke", endpoint.uri, model).returncode == code
 
 
+@pytest.mark.parametrize(("called", "wrong"), [(["b", None, "a"], None), (["a", "a", "a"], "row 0: called 'b' instead of 'a'")])
+def test_classes_are_compared_too_where_one_is_clearly_ahead(called, wrong, endpoint, model):
+    """Rows may be called by something else than the largest probability, which the probabilities alone do not tell."""
+    rows = [[0.25, 0.75], [0.5, 0.5], [1.0, 0.0]]
+    (model / "flight-delay" / "expected.json").write_text(json.dumps({"native": rows, "scale": 1.0, "called": called}))
+    body = json.dumps({"predictions": ["b", "b", "a"], "probabilities": [{"a": a, "b": b} for a, b in rows]}).encode()
+    endpoint.answer = lambda number, headers: Answer(body=body) if number == 0 else Answer()
+    done = check("smoke", endpoint.uri, model)
+    assert done.returncode == (1 if wrong else 0)
+    assert not wrong or wrong in lines(done)[0]
+
+
 def test_without_a_key_it_says_so(endpoint, model):
     done = check("smoke", endpoint.uri, model, key="")
     assert done.returncode == 1

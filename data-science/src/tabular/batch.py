@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from .calling import called
 from .contract import Contract
 from .errors import DataError, shorten
 from .raw import BAD, JSON_LINES, ROW, line_numbers, open_raw, read_json_lines, read_records, row_tests, typed
@@ -101,7 +102,7 @@ class BatchScorer:
         columns = {"row": rows}
         pieces = [head, ', "prediction": ']
         if labels:
-            columns["prediction"] = pl.Series([labels[k] for k in predicted.argmax(axis=1).tolist()])
+            columns["prediction"] = pl.Series([labels[k] for k in called(predicted, self._scorer.factors).tolist()])
             columns |= {label: pl.Series(predicted[:, k]).cast(pl.Float64) for k, label in enumerate(labels)}
             pieces += [(", " if k else ', "probabilities": {') + label + ": " for k, label in enumerate(labels)]
         else:

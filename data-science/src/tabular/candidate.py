@@ -81,12 +81,14 @@ class Candidate:
         facts: from candidate.json; for a model of another origin, its flavors only.
         native: predicts from features of shape (n, features), in the order of `facts.features`.
         servable: whether there is an ONNX model.
+        factors: by which rows are called; see `calling`.
     """
 
     folder: Path
     facts: Facts
     native: Any
     servable: bool
+    factors: tuple[float, ...] = ()
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Native predictions: (n,) or (n, classes)."""
@@ -118,7 +120,8 @@ def read_candidate(folder: Path, name: str, contract: Contract, features: tuple[
         data = json.loads(path.read_text())
         facts = Facts(**{**data, "features": tuple(data["features"])})
         model = ensemble.load(folder / "native")
-        return Candidate(folder, facts, model.predict, (folder / "model.onnx").exists())
+        factors = model.factors if isinstance(model, ensemble.Ensemble) else ()
+        return Candidate(folder, facts, model.predict, (folder / "model.onnx").exists(), factors)
     if not trust:
         raise DataError(f"{folder}: is another library's model; loading it runs code that is in it, so it has to be allowed: --trust yes")
     return _foreign(folder, name, contract, features)

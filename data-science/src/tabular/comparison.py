@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .metrics import METRICS, as_error
+from .metrics import METRICS, as_counted, as_error
 
 RESAMPLES: Final = 1_000
 _CELLS: Final = 20_000_000
@@ -58,7 +58,9 @@ def _draws(rows: int, count: int, seed: int) -> Iterator[NDArray[np.int64]]:
         yield random.integers(0, rows, size=rows)
 
 
-def intervals(actual: NDArray[Any], predicted: NDArray[Any], names: list[str], seed: int = 0) -> dict[str, Interval]:
+def intervals(
+    actual: NDArray[Any], predicted: NDArray[Any], names: list[str], seed: int = 0, factors: Sequence[float] = ()
+) -> dict[str, Interval]:
     """Each metric with its 95 % interval.
 
     Args:
@@ -66,17 +68,18 @@ def intervals(actual: NDArray[Any], predicted: NDArray[Any], names: list[str], s
         predicted: shape (n,) or (n, classes).
         names: of `METRICS`.
         seed: of the resampling.
+        factors: by which rows are called; see `calling`.
     """
+    seen = {name: as_counted(name, predicted, factors) for name in names}
     sampled: dict[str, list[float]] = {name: [] for name in names}
     for draw in _draws(len(actual), RESAMPLES // 4, seed):
-        a, p = actual[draw], predicted[draw]
         for name in names:
-            sampled[name].append(METRICS[name](a, p))
+            sampled[name].append(METRICS[name](actual[draw], seen[name][draw]))
     found = {}
     for name in names:
         values = np.asarray(sampled[name])
         values = values[np.isfinite(values)]
-        value = METRICS[name](actual, predicted)
+        value = METRICS[name](actual, seen[name])
         low, high = np.quantile(values, [0.025, 0.975]) if len(values) else (np.nan, np.nan)
         found[name] = Interval(value, float(low), float(high))
     return found

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import families
+from .factors import attainable
 from .families import Model, transformed
 from .graph import Link, Part, build
-from .metrics import METRICS, as_error
+from .metrics import COUNTING, METRICS, as_error
 from .trees import Transform
 
 FAMILY: Final = "ensemble"
@@ -27,8 +28,6 @@ _ROWS: Final = (20_000, 50_000)
 _OF_A_CLASS: Final = 100
 """Rows of a rare class that ROC-AUC has to see."""
 _SORTING: Final = ("roc_auc", "median_absolute_error")
-_STEPS: Final = ("accuracy", "precision", "recall", "f1")
-"""Metrics that count rows."""
 Predictions = NDArray[np.float64]
 
 
@@ -105,11 +104,12 @@ def from_raw(raw: Predictions, transform: Transform, link: Link, shift: float, s
 
 @dataclass
 class Ensemble:
-    """Weighted members; a `Model` as the families' are, of features alone."""
+    """Weighted members; a `Model` as the families' are, of features alone. `factors`: see `calling`."""
 
     members: list[Member]
     classes: int
     temperature: float = 1.0
+    factors: tuple[float, ...] = ()
     family: str = field(default=FAMILY, init=False)
 
     @property
@@ -128,7 +128,7 @@ class Ensemble:
 
     def to_onnx(self, features: int) -> Any:
         """The ONNX model; see `graph.build`."""
-        return build(self.parts(), features, self.classes, temperature=self.temperature)
+        return build(self.parts(), features, self.classes, temperature=self.temperature, factors=self.factors)
 
     def save(self, folder: Path) -> None:
         """Write the native models and how they are put together; no pickle."""
@@ -138,7 +138,8 @@ class Ensemble:
                 families.save(model, folder / f"member-{number}" / f"model-{fold}")
             kept = {"family": member.family, "settings": member.settings, "models": len(member.models), "link": member.link}
             facts.append({**kept, **{name: getattr(member, name) for name in _NUMBERS}})
-        document = {"family": FAMILY, "trees": self.size, "classes": self.classes, "temperature": self.temperature, "members": facts}
+        document = {"family": FAMILY, "trees": self.size, "classes": self.classes, "temperature": self.temperature, "factors": self.factors}
+        document["members"] = facts
         (folder / "native.json").write_text(json.dumps(document, indent=1) + "\n")
 
 
@@ -152,7 +153,7 @@ def load(folder: Path) -> Model | Ensemble:
         models = [families.load(folder / f"member-{number}" / f"model-{fold}") for fold in range(kept["models"])]
         numbers = {name: kept[name] for name in _NUMBERS}
         members.append(Member(kept["family"], kept["settings"], models, kept["link"], **numbers))
-    return Ensemble(members, facts["classes"], facts["temperature"])
+    return Ensemble(members, facts["classes"], facts["temperature"], tuple(facts.get("factors", ())))
 
 
 def save(model: Model | Ensemble, folder: Path) -> None:
@@ -179,15 +180,14 @@ def greedy(predictions: Sequence[Predictions], target: Predictions, metric: str)
     if len(target) > most:
         some = _spread(target, most, rare=metric == "roc_auc")
         predictions, target = [p[some] for p in predictions], target[some]
-    score = METRICS[metric]
     counts = np.zeros(len(predictions))
     total = np.zeros_like(predictions[0])
     best, best_counts = (np.inf, np.inf), counts
     for number in range(1, _ROUNDS + 1):
-        errors = np.array([as_error(metric, score(target, (total + p) / number)) for p in predictions])
+        errors = np.array([as_error(metric, attainable(metric, target, (total + p) / number)) for p in predictions])
         errors = np.where(np.isfinite(errors), errors, np.inf)
         # A share of rows is often the same for many: then the better probabilities.
-        second = np.array([METRICS["log_loss"](target, (total + p) / number) if metric in _STEPS else 0.0 for p in predictions])
+        second = np.array([METRICS["log_loss"](target, (total + p) / number) if metric in COUNTING else 0.0 for p in predictions])
         chosen = int(np.lexsort((second, errors))[0])
         counts = counts.copy()
         counts[chosen] += 1

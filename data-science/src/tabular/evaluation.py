@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .calling import scaled
 from .comparison import Comparison, Interval, compare, intervals
 from .contract import Contract
 from .errors import DataError
@@ -28,7 +29,7 @@ from .gates import (
     check_thresholds,
     direction,
 )
-from .metrics import as_error, confusion
+from .metrics import as_counted, as_error, confusion
 from .predictions import Judged, Predictions, read_predictions
 from .project import METRICS, Project
 from .scoring import Scorer, check_manifest
@@ -45,6 +46,15 @@ class Evaluated:
     predicted: NDArray[np.float64]
     metrics: dict[str, Interval]
     slices: list[SliceFigure]
+
+    def counted(self, metric: str) -> NDArray[np.float64]:
+        """What a metric sees of the predictions."""
+        return as_counted(metric, self.predicted, self.judged.factors)
+
+    @property
+    def products(self) -> NDArray[np.float64]:
+        """What the class called is the largest of."""
+        return scaled(self.predicted, self.judged.factors)
 
     def to_dict(self) -> dict[str, Any]:
         """For metrics.json."""
@@ -131,7 +141,7 @@ def evaluate(project: Project, contract: Contract, folders: Sequence[Path], test
     best = min(candidates, key=lambda c: (not c.judged.servable, as_error(metric, c.metrics[metric].value)))
     comparison = None
     if champion_found is not None:
-        comparison = compare(actual, best.predicted, champion_found.predicted, metric, project.gates.confidence)
+        comparison = compare(actual, best.counted(metric), champion_found.counted(metric), metric, project.gates.confidence)
     stability_path = test / "stability.json"
     stability = json.loads(stability_path.read_text()) if stability_path.exists() else {}
     unit = contract.target_unit
@@ -170,8 +180,9 @@ def _same_split(champion: Path, recipe: Path) -> None:
 
 
 def _evaluated(found: Predictions, project: Project, contract: Contract, columns: dict[str, Any]) -> Evaluated:
-    figures = intervals(found.actual, found.predicted, list(METRICS[project.contract.task]))
-    slices = slice_figures(project.slices, columns, contract, found.actual, found.predicted, project.search.metric)
+    factors, metric = found.judged.factors, project.search.metric
+    figures = intervals(found.actual, found.predicted, list(METRICS[project.contract.task]), factors=factors)
+    slices = slice_figures(project.slices, columns, contract, found.actual, as_counted(metric, found.predicted, factors), metric)
     return Evaluated(found.judged.name, found.judged, found.predicted, figures, slices)
 
 
@@ -190,7 +201,7 @@ def _champion(folder: Path, project: Project, contract: Contract, columns: dict[
     predicted = result[:, 0] if result.shape[1] == 1 else result
     facts = json.loads((folder / "native" / "native.json").read_text())
     name = f"champion {check_manifest(folder)[:8]}"
-    judged = Judged(name, facts["family"], facts["trees"], servable=True, reason="it is in production")
+    judged = Judged(name, facts["family"], facts["trees"], servable=True, reason="it is in production", factors=scorer.factors)
     found = Predictions(judged, np.arange(len(actual)), actual, predicted)
     return _evaluated(found, project, contract, columns)
 
@@ -211,7 +222,7 @@ def metrics_document(evaluation: Evaluation) -> dict[str, Any]:
         "stability": evaluation.stability,
     }
     if contract.classes:
-        document["confusion"] = confusion(evaluation.actual, evaluation.winner.predicted).tolist()
+        document["confusion"] = confusion(evaluation.actual, evaluation.winner.products).tolist()
         document["classes"] = list(contract.classes)
     return document
 
@@ -251,7 +262,7 @@ def draw(evaluation: Evaluation, folder: Path) -> list[tuple[Path, str]]:
         classes = contract.classes
         drawn += [
             (
-                plots.confusion_matrix(folder / "confusion_matrix.png", actual, predicted, classes),
+                plots.confusion_matrix(folder / "confusion_matrix.png", actual, winner.products, classes),
                 "Which classes are taken for which: test rows, and their share of the actual class. The diagonal is right.",
             ),
             (

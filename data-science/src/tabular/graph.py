@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from .calling import FACTORS
 from .layers import Layers
 from .trees import Trees, most_deciding
 
@@ -66,7 +67,7 @@ class _Builder:
         return name
 
 
-def build(parts: Sequence[Part], features: int, classes: int, *, temperature: float = 1.0) -> Any:
+def build(parts: Sequence[Part], features: int, classes: int, *, temperature: float = 1.0, factors: Sequence[float] = ()) -> Any:
     """The ONNX model: input `features` (n, features) float32, output `prediction`.
 
     Args:
@@ -74,6 +75,7 @@ def build(parts: Sequence[Part], features: int, classes: int, *, temperature: fl
         features: number of input columns.
         classes: 0 for a regression.
         temperature: chances are raised to 1 / temperature and sum to 1 again.
+        factors: by which rows are called (see `calling`); for the metadata.
 
     Returns:
         `prediction` is (n, 1) for a regression, (n, classes) probabilities for a classification.
@@ -109,7 +111,8 @@ def build(parts: Sequence[Part], features: int, classes: int, *, temperature: fl
     )
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 5)]
     model = helper.make_model(graph, producer_name="lockgate", opset_imports=opsets, ir_version=10)
-    helper.set_model_props(model, {ROW_ORDER: json.dumps(_row_order(parts, features))})
+    called = {FACTORS: json.dumps(list(factors))} if len(factors) else {}
+    helper.set_model_props(model, {ROW_ORDER: json.dumps(_row_order(parts, features)), **called})
     checker.check_model(model)
     return model
 

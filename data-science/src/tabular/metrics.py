@@ -8,16 +8,19 @@ over the classes (ROC-AUC: one against the rest), as in scikit-learn's `average=
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .calling import scaled
 from .project import RISING
 
 Array = NDArray[Any]
 _TINY: Final = 1e-15
+COUNTING: Final = frozenset({"accuracy", "precision", "recall", "f1"})
+"""Metrics that count what rows are called, whatever the probabilities are."""
 
 
 def mse(actual: Array, predicted: Array) -> float:
@@ -47,7 +50,7 @@ def r2(actual: Array, predicted: Array) -> float:
 
 
 def accuracy(actual: Array, predicted: Array) -> float:
-    """Share of rows whose most probable class is the right one, 0 to 1."""
+    """Share of rows that are called by the right class (that of the largest probability, but see `as_counted`), 0 to 1."""
     return float(np.mean(predicted.argmax(axis=1) == actual))
 
 
@@ -138,3 +141,8 @@ METRICS: Final[dict[str, Callable[[Array, Array], float]]] = {
 def as_error(metric: str, value: float) -> float:
     """A metric as something to be made small: the value, or 1 - value if more of it is better."""
     return 1 - value if metric in RISING else value
+
+
+def as_counted(metric: str, predicted: Array, factors: Sequence[float]) -> Array:
+    """What a metric is to see of predictions of a model whose rows are called by these factors (see `calling`)."""
+    return scaled(predicted, factors) if metric in COUNTING else predicted

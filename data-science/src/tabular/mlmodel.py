@@ -18,7 +18,7 @@ from typing import Any, Final
 from .contract import Contract
 
 SERVING_MODULES: Final = (
-    "__init__", "contract", "errors", "expressions", "onnx_session", "pyfunc", "recipe", "recipe_arrays", "request",
+    "__init__", "calling", "contract", "errors", "expressions", "onnx_session", "pyfunc", "recipe", "recipe_arrays", "request",
     "scoring",
 )  # fmt: skip
 """What a package carries to load itself: the scoring path and nothing more."""

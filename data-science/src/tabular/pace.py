@@ -27,7 +27,11 @@ _FOLD_SHARE: Final = 0.12
 _FEWEST: Final = 12
 """Iterations of boosting below which it says next to nothing."""
 _LOOKED_AT: Final = 2_000
-"""Rows that tell how many bins there will be, and that warm a library up."""
+"""Rows that tell how many bins there will be, and what all of them may take."""
+_JUDGES: Final = 1_000
+"""Validation rows that judge well enough by themselves, where there is no time for folds."""
+_WARMING: Final = 200
+"""Rows that warm a library up."""
 
 
 class Pace:
@@ -46,6 +50,7 @@ class Pace:
         self.end = self.start + max(0.96 * options.seconds - 1.4, 0.5 * options.seconds)
         self._encoded: dict[str, int] = {}
         self._speed: dict[str, tuple[float, float]] = {}
+        self._first: dict[str, float] = {}  # Seconds until the first iteration is over, where that was too long.
 
     def used(self) -> float:
         """Seconds since the start."""
@@ -56,7 +61,11 @@ class Pace:
         return self.end - time.monotonic() if self.timed else float("inf")
 
     def folds(self, data: TrainingData) -> int:
-        """How many: by the number of rows, and fewer where the time would not be enough for several members."""
+        """How many: by the number of rows, and fewer where the time would not be enough for several members; 1 judges by the validation rows.
+
+        These do where the first iteration of boosting alone takes longer than the first member may: that is thousands of columns or hundreds of
+        classes, and what else there is takes its time for each fold, too.
+        """
         count, least = most_folds(len(data.train.target) + len(data.validation.target))
         if count == 1 or not self.timed or "lightgbm" not in self._options.families:
             return count
@@ -65,6 +74,9 @@ class Pace:
             fixed, each = self._measured(configuration, data, 0.02 * self._options.seconds, _FOLD_SHARE * self._options.seconds)
         except Exception:  # noqa: BLE001 - the trial itself will say why
             return count
+        if fixed + each > _FOLD_SHARE * self._options.seconds:
+            self._first[_form(configuration)] = fixed + each
+            return 1 if len(data.validation.target) >= _JUDGES else least
         fit = fixed + each * NEEDED["lightgbm"] / configuration.settings["learning_rate"]
         while count > least and fit * count > _FOLD_SHARE * self._options.seconds:
             count -= 1
@@ -112,8 +124,9 @@ class Pace:
             return settings
         if needed and seconds <= LEAST:  # There is no time to measure anything.
             return {**settings, "learning_rate": 0.3}
-        form = settings.get("num_leaves") or settings.get("depth") or settings.get("max_depth")
-        key = f"{configuration.family} {form}"
+        key = _form(configuration)
+        if not needed and self._first.get(key, 0.0) > seconds:
+            raise TimeoutError(f"the first iteration ends after {self._first[key]:.2g} s, where a model may take {seconds:.2g} s")
         if key not in self._speed:
             target, _, _ = problem.target(configuration.link)
             rows = dataclasses.replace(problem.data, train=problem.rows(problem.folds[0][0], target))
@@ -121,9 +134,8 @@ class Pace:
         fixed, each = self._speed[key]
         possible = (seconds - fixed) / (1.15 * each)
         if possible < _FEWEST and not needed:
-            raise TimeoutError(
-                f"{fixed:.2g} s before the first iteration and {each:.2g} s for each, where a model may take {seconds:.2g} s"
-            )
+            more = f", each one more takes {each:.2g} s" if fixed + each < seconds else ""
+            raise TimeoutError(f"the first iteration ends after {fixed + each:.2g} s{more}, where a model may take {seconds:.2g} s")
         usual = NEEDED[configuration.family] / settings["learning_rate"]
         settings["learning_rate"] = float(min(max(settings["learning_rate"] * usual / max(possible, 10.0), settings["learning_rate"]), 0.3))
         return settings
@@ -132,22 +144,31 @@ class Pace:
         """Seconds that a fit takes at once, as for putting columns into bins, and for each iteration.
 
         If the first iteration is expected to be over after `limit` seconds only, as with thousands of columns or hundreds of classes, that comes
-        from a twentieth of the rows; else from two fits of all, each cut off after `most` seconds and the iteration that is on.
+        from a twentieth of the rows, and all of it counts as the iteration's; else from two fits of all, each cut off after `most` seconds and
+        the iteration that is on.
         """
         fit, settings, threads = module(configuration.family).fit, dict(configuration.settings), self._options.threads
         at_once = 0.0  # In iterations.
-        with contextlib.suppress(Exception):  # Few rows may have one target alone, which CatBoost refuses; what all rows do is seen next.
-            fit(_some(data, _LOOKED_AT), settings, Budget(time.monotonic() + most, threads, trees=1))  # Loads the library and warms it up.
+        # Few rows may have one target alone, which CatBoost refuses; what more of them do is seen next.
+        with contextlib.suppress(Exception):
+            fit(_some(data, _WARMING), settings, Budget(time.monotonic() + most, threads, trees=1))  # Loads the library and warms it up.
+        with contextlib.suppress(Exception):
             few = _some(data, max(_LOOKED_AT, len(data.train.target) // 20))
-            one, each, rounds = _timed(fit, few, settings, limit, threads, (1, 4))
-            at_once = max(one - rounds * each, 0.0) / each
-            whole = one * len(data.train.target) / len(few.train.target)
-            if whole > limit:
-                return whole * at_once / (at_once + 1), whole / (at_once + 1)
-        taken, each, rounds = _timed(fit, data, settings, most, threads, (3, 13))
+            times = len(data.train.target) / len(few.train.target)
+            one, _ = _timed(fit, few, settings, limit, threads, 1)
+            if one * times > limit:
+                return 0.0, one * times
+            four, rounds = _timed(fit, few, settings, limit, threads, 4)
+            if rounds > 1:
+                at_once = max(one / max((four - one) / (rounds - 1), 1e-5) - 1, 0.0)
+        taken, rounds = _timed(fit, data, settings, most, threads, 3)
         if rounds < 3:  # So slow that it was cut off.
             each = taken / (at_once + rounds)
             return at_once * each, each
+        more, most_rounds = _timed(fit, data, settings, most, threads, 13)
+        if most_rounds <= rounds:
+            return 0.0, more / most_rounds
+        each = max((more - taken) / (most_rounds - rounds), 1e-5)
         return max(taken - rounds * each, 0.0), each
 
     def _inputs(self, family: str, problem: Problem) -> int:
@@ -175,21 +196,17 @@ class Pace:
         return None
 
 
-def _timed(
-    fit: Any, data: TrainingData, settings: dict[str, Any], most: float, threads: int, trees: tuple[int, int]
-) -> tuple[float, float, int]:
-    """Fits of so many iterations: seconds of the first one, those of an iteration, and how many iterations the first one had."""
-    taken, rounds = [], []
-    for count in trees:
-        now = time.monotonic()
-        model = fit(data, settings, Budget(now + most, threads, trees=count))
-        taken.append(time.monotonic() - now)
-        rounds.append(max(model.rounds, 1))
-        if rounds[0] < trees[0]:
-            return taken[0], taken[0] / rounds[0], rounds[0]
-    if rounds[1] <= rounds[0]:
-        return taken[1], taken[1] / rounds[1], rounds[1]
-    return taken[0], max((taken[1] - taken[0]) / (rounds[1] - rounds[0]), 1e-5), rounds[0]
+def _form(configuration: Configuration) -> str:
+    """What the time of an iteration depends on."""
+    settings = configuration.settings
+    return f"{configuration.family} {settings.get('num_leaves') or settings.get('depth') or settings.get('max_depth')}"
+
+
+def _timed(fit: Any, data: TrainingData, settings: dict[str, Any], most: float, threads: int, trees: int) -> tuple[float, int]:
+    """A fit of so many iterations, cut off after `most` seconds: what it took, and how many iterations it had."""
+    now = time.monotonic()
+    model = fit(data, settings, Budget(now + most, threads, trees=trees))
+    return time.monotonic() - now, max(model.rounds, 1)
 
 
 def _some(data: TrainingData, most: int) -> TrainingData:

@@ -21,6 +21,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from .calling import called, rule, scaled
 from .candidate import Candidate, read_candidate
 from .contract import Contract
 from .documents import write_json
@@ -32,6 +33,8 @@ from .scoring import Scorer
 from .tables import Prepared, load_rows, load_table
 
 _EXAMPLES: Final = 5
+_CLEAR: Final = 0.01
+"""Share by which the class called has to be ahead, or the serving side may call another one, and none is stored."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +81,13 @@ def build_package(
     native = candidate.predict(table.features)
     columns, _ = load_rows(test, prepared.contract)
     scale = 1.0 if prepared.contract.classes else float(table.target.std()) or 1.0
-    _write_example(folder, prepared.contract, columns, native, scale)
+    _write_example(folder, prepared.contract, columns, native, scale, candidate.factors)
     metrics = json.loads((evaluation / "metrics.json").read_text())
     decision = json.loads((evaluation / "decision.json").read_text())
     (folder / "model_card.md").write_text(model_card(project, candidate, metrics, decision, lineage))
     write_mlmodel(folder, signature_inputs(prepared.contract), prepared.contract)
     sha256 = write_manifest(folder)
-    difference = _prove(folder, columns, native, table.target, prepared.contract)
+    difference = _prove(folder, columns, native, table.target, prepared.contract, candidate.factors)
     if not difference <= AGREEMENT:
         raise DataError(
             f"{name}: the packaged model and the native one differ by {difference:.2e} on the raw test rows, limit {AGREEMENT:g}; "
@@ -93,9 +96,16 @@ def build_package(
     return Packaged(folder, sha256, difference, len(table.target))
 
 
-def _prove(folder: Path, columns: dict[str, Any], native: NDArray[np.float64], actual: NDArray[np.float64], contract: Contract) -> float:
+def _prove(
+    folder: Path, columns: dict[str, Any], native: NDArray[np.float64], actual: NDArray[np.float64], contract: Contract,
+    factors: tuple[float, ...],
+) -> float:  # fmt: skip
     """Raw test rows through the package as it lies on disk, against the native model on prep's features."""
     scorer = Scorer(folder)
+    if scorer.factors != factors:
+        raise DataError(
+            f"model.onnx calls rows by the factors {list(scorer.factors)}, the native model by {list(factors)}; it is not registered: train again"
+        )
     result = scorer.predict_features(scorer.recipe.apply(columns)).astype(np.float64)
     return largest_difference(result[:, 0] if result.shape[1] == 1 else result, native, actual, contract)
 
@@ -115,11 +125,18 @@ def write_manifest(folder: Path) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _write_example(folder: Path, contract: Contract, columns: dict[str, Any], native: NDArray[np.float64], scale: float) -> None:
+def _write_example(
+    folder: Path, contract: Contract, columns: dict[str, Any], native: NDArray[np.float64], scale: float, factors: tuple[float, ...]
+) -> None:
     count = min(_EXAMPLES, len(native))
     rows = [{c.name: request_value(contract, c.name, columns[c.name][i]) for c in contract.inputs} for i in range(count)]
     (folder / "input_example.json").write_text(json.dumps({"input_data": rows}, indent=1, allow_nan=False) + "\n")
-    expected = {"native": native[:count].tolist(), "scale": scale}
+    expected: dict[str, Any] = {"native": native[:count].tolist(), "scale": scale}
+    if contract.classes:
+        products = np.sort(scaled(native[:count], factors), axis=1)
+        clear = products[:, -1] - products[:, -2] > _CLEAR * products[:, -1]
+        labels = called(native[:count], factors)
+        expected["called"] = [contract.classes[k] if sure else None for k, sure in zip(labels, clear, strict=True)]
     (folder / "expected.json").write_text(json.dumps(expected, indent=1, allow_nan=False) + "\n")
 
 
@@ -150,6 +167,7 @@ def model_card(project: Project, candidate: Candidate, metrics: dict[str, Any], 
         "",
         f"- Task: {contract.task}; target `{contract.target}`{f' in {unit}' if unit else ''}",
         f"- Model: {candidate.facts.family}, {candidate.facts.trees} trees, candidate `{candidate.facts.name}`",
+        *([f"- {rule(contract.classes, candidate.factors)}"] if contract.classes else []),
         f"- Verdict: {decision['verdict']}. {decision['summary']}",
         "",
         f"## Figures on {metrics['rows']:,} unseen rows",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ from .candidate import read_candidate
 from .contract import Contract
 from .documents import write_json
 from .errors import DataError
-from .metrics import METRICS, as_error
+from .metrics import METRICS, as_counted, as_error
 from .onnx_session import open_session, run_session
 from .recipe_arrays import ArrayRecipe
 from .request_contract import check_contract
@@ -51,6 +51,7 @@ class Judged:
         size_bytes: of the ONNX model.
         importance: input column → how much the metric's error grows when its values are shuffled, in the metric's unit.
         importance_rows: rows that was measured on.
+        factors: by which rows are called; see `calling`. Empty for a regression, and where the largest probability does.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Judged:
     importance: dict[str, float] = field(default_factory=dict)
     importance_rows: int = 0
     leaderboard: list[dict[str, Any]] = field(default_factory=list)
+    factors: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,7 @@ def _candidate(
     predicted = candidate.predict(table.features)
     judged = Judged(name, facts.family, facts.trees, servable=False, reason=facts.export_error or "", metric=metric)
     judged.validation, judged.fit_seconds, judged.leaderboard = facts.validation, facts.seconds, facts.leaderboard
+    judged.factors = candidate.factors
     recipe = ArrayRecipe(prepared.recipe, contract)
     columns, _ = load_rows(test, contract)
     if candidate.servable:
@@ -145,7 +148,7 @@ def _candidate(
         judged.single_row_ms = _single_row(recipe, columns, run)
     else:
         run = candidate.predict
-    judged.importance, judged.importance_rows = importance(recipe, columns, table.target, run, metric, contract, judged.trees)
+    _explain(judged, recipe, columns, table.target, run, contract)
     return judged, table.target, predicted
 
 
@@ -161,13 +164,15 @@ def _package(
     predicted = run(scorer.recipe.apply(columns))
     facts = json.loads((folder / "native" / "native.json").read_text())
     difference = stored_difference(folder, scorer)
-    judged = Judged(name, facts["family"], facts["trees"], servable=difference <= AGREEMENT, reason="", metric=metric)
+    judged = Judged(
+        name, facts["family"], facts["trees"], servable=difference <= AGREEMENT, reason="", metric=metric, factors=scorer.factors
+    )
     judged.largest_difference = difference
     judged.reason = f"the packaged model gives the answers stored at registration within {difference:.1e} (limit {AGREEMENT:g})"
     judged.contract_tried, judged.contract_problems = check_contract(folder, scorer)
     judged.size_bytes = (folder / "model.onnx").stat().st_size
     judged.single_row_ms = _single_row(scorer.recipe, columns, run)
-    judged.importance, judged.importance_rows = importance(scorer.recipe, columns, table.target, run, metric, contract, judged.trees)
+    _explain(judged, scorer.recipe, columns, table.target, run, contract)
     return judged, table.target, predicted
 
 
@@ -210,6 +215,17 @@ def _single_row(recipe: ArrayRecipe, columns: dict[str, Any], run: Callable[[NDA
         run(recipe.apply(row))
         times.append(time.perf_counter() - begun)
     return float(np.median(times) * 1000)
+
+
+def _explain(
+    judged: Judged, recipe: ArrayRecipe, columns: dict[str, Any], actual: NDArray[np.float64], run: Callable[[NDArray[np.float32]], Any],
+    contract: Contract,
+) -> None:  # fmt: skip
+    def counted(features: NDArray[np.float32]) -> Any:
+        return as_counted(judged.metric, run(features), judged.factors)
+
+    found = importance(recipe, columns, actual, counted, judged.metric, contract, judged.trees)
+    judged.importance, judged.importance_rows = found
 
 
 def importance(

@@ -120,11 +120,12 @@ class Search:
         metric: what is optimised, on rows that the models predicting them were not fitted on.
         seconds: wall-clock budget.
         threads: per model. One is steadiest on small tables.
-        trials: no more than these are begun; None: as many as there is time for.
+        trials: no more than these are begun, but for a member made shorter for `fast` at the end; None: as many as there is time for.
         trial_seconds: the longest a trial may take; None: what the budget leaves it.
         exit_score: the search ends when the metric is this good; None: it does not.
         patience: the search ends after so many trials in a row without a better model; None: it does not.
-        budget_trials: so many members instead of the seconds: the result is the same each time; None: the seconds count.
+        budget_trials: so many members, and a shorter one where `fast` needs it, instead of the seconds: the result is the same each time;
+            None: the seconds count.
         ending: "accurate", "fast", or "auto": accurate if one row through it keeps its part of `gates.single_row_ms`.
         class_weight: "balanced" gives every class the same weight in training.
     """

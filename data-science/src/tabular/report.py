@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from .calling import rule
 from .evaluation import Evaluation
 from .gates import direction
 from .project import METRICS
@@ -58,6 +59,7 @@ def render(evaluation: Evaluation, plots: Sequence[tuple[Path, str]], prep: dict
     template = environment.from_string((Path(__file__).parent / "report.html.jinja").read_text())
     contract = evaluation.contract
     unit = contract.target_unit
+    factors = evaluation.winner.judged.factors
     models = [*evaluation.candidates, *([evaluation.champion] if evaluation.champion else [])]
     metrics = METRICS[contract.task]
     units = {m: unit if m in ("rmse", "mae", "median_absolute_error") else f"{unit}²" if m == "mse" and unit else "" for m in metrics}
@@ -85,6 +87,7 @@ def render(evaluation: Evaluation, plots: Sequence[tuple[Path, str]], prep: dict
         best=best,
         images=images,
         rows=evaluation.rows,
+        calling=rule(contract.classes, factors) if factors else "",
         prep=prep,
         lineage=lineage,
         stability=sorted(evaluation.stability.items(), key=lambda item: -item[1]),

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from .calling import called, factors_of
 from .contract import Contract, Value
 from .errors import PackageError
 from .onnx_session import open_session, run_ordered, run_session
@@ -41,6 +42,7 @@ class Scorer:
         self.recipe_form = Recipe.load(folder / "recipe.json")
         self.recipe = ArrayRecipe(self.recipe_form, self.contract)
         self._session = open_session(folder / "model.onnx", threads)
+        self.factors = factors_of(self._session)
 
     def typed_rows(self, rows: Sequence[Any]) -> list[dict[str, Value]]:
         """Rows of a request, typed; see `request.typed_rows`."""
@@ -64,7 +66,7 @@ class Scorer:
         if not classes:
             return {"predictions": predicted[:, 0].tolist()}
         return {
-            "predictions": [classes[i] for i in predicted.argmax(axis=1)],
+            "predictions": [classes[i] for i in called(predicted, self.factors)],
             "probabilities": [dict(zip(classes, row, strict=True)) for row in predicted.tolist()],
         }
 

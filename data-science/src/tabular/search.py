@@ -3,7 +3,8 @@
 Configurations come in the fixed order of `portfolio`; with time left, neighbours of what works are tried. Every member's out-of-fold
 predictions are kept, and greedy selection on them gives the weights (as in AutoGluon-Tabular, Erickson et al. 2020). The search ends in two
 forms: `fast` is a few members fitted once more on all rows, `accurate` the bagged ensemble with those refits among its models. Small
-tables get more folds; a large one, or one that is split by time, is judged on its validation rows alone.
+tables get more folds; a large one, or one that is split by time, is judged on its validation rows alone, and so is one of too many
+columns or classes for the time.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ import numpy as np
 from .endings import Built, Ending, Endings
 from .ensemble import Ensemble, Member, fit_temperature, from_raw
 from .errors import DataError
+from .factors import score_called
 from .families import Budget, Model, TrainingData, module
 from .folds import is_long_tailed, problem_of
 from .leaderboard import FittedMember, Trial
-from .metrics import METRICS, as_error
+from .metrics import as_error
 from .pace import LEAST, Pace
 from .portfolio import Configuration, neighbour, portfolio
 from .project import Search
@@ -82,7 +84,8 @@ class _Search:
     ) -> None:
         self.options = options
         self.pace = Pace(options, begun)
-        self.problem = problem_of(data, options, 1 if holdout else self.pace.folds(data), holdout=holdout)
+        folds = 1 if holdout else self.pace.folds(data)
+        self.problem = problem_of(data, options, folds, holdout=folds == 1)
         self.endings = Endings(self.problem, options, self.pace, row_ms)
         self.progress = progress
         self.limit = row_ms
@@ -90,7 +93,8 @@ class _Search:
         self.trials: list[Trial] = []
         self.since_better = 0
         self.waiting: list[Configuration] = []
-        self.slow: set[str] = set()  # Families of which there was no time for some member.
+        self.failed: set[str] = set()  # Families of which some member gave no model.
+        self.slow: set[str] = set()  # Of these, the ones that there was no time for.
 
     @property
     def fitted(self) -> list[FittedMember]:
@@ -178,7 +182,7 @@ class _Search:
     def _needed(self, configuration: Configuration) -> bool:
         """Whether a member has to do however slow it is: there is none yet, and it is late, or none will come of a family that did not fail."""
         last = self.options.trials is not None and len(self.trials) + 1 >= self.options.trials
-        failed = {configuration.family, *(t.family.split()[0] for t in self.trials)}
+        failed = {configuration.family, *self.failed}
         late = self.pace.left() < _LATE * self.options.seconds
         return not self.fitted and (last or late or all(c.family in failed for c in self.waiting))
 
@@ -193,6 +197,7 @@ class _Search:
         except Exception as error:  # noqa: BLE001 - one library's failure on a strange table must not end the search; it is on the leaderboard
             words = str(error).splitlines()[0] if str(error) else ""
             failure = f"{type(error).__name__}: {words}"
+            self.failed.add(configuration.family)
             if isinstance(error, TimeoutError):
                 self.slow.add(configuration.family)
             seconds = time.monotonic() - begun
@@ -202,6 +207,7 @@ class _Search:
             )
             return
         if flaw:
+            self.failed.add(configuration.family)
             self.trials.append(dataclasses.replace(fitted.trial, score=float("nan"), failure=flaw))
             return
         self.trials.append(fitted.trial)
@@ -252,8 +258,8 @@ class _Search:
                 member.smoothing = 1 / (member.rounds + 1)  # As if one more tree gave every class the same.
             member.temperature = fit_temperature(member.calibrated(judged), problem.truth)
             judged = member.calibrated(judged)
-        score = METRICS[problem.metric](problem.truth, judged)
         now = time.monotonic()
+        score = score_called(problem.metric, problem.truth, judged)
         trial = Trial(number, configuration.name, score, now - begun, member.size, stopped, dict(settings))
         return FittedMember(member, judged, trial, (now - fitting) / len(problem.folds))
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from .calling import rule
 from .candidate import Facts, write_candidate
 from .contract import Contract
 from .ensemble import Ensemble
@@ -60,6 +61,8 @@ def train_automl(
         found = search(data, options, begun=begun, progress=bar, row_ms=row_ms, holdout=project.split.by == "time")
         bar.close()
         print(leaderboard_table(found.leaderboard, found.metric, contract.target_unit))
+        if found.model.factors:
+            print(rule(contract.classes, found.model.factors))
         trials = [asdict(trial) for trial in found.leaderboard]
         facts = Facts("automl", found.model.family, found.model.size, features, found.seconds, found.metric, found.best.score, float("nan"))
         facts.settings, facts.leaderboard, facts.ending = found.best.settings, trials, found.ending

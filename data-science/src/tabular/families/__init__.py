@@ -92,7 +92,7 @@ class Model(Protocol):
     weights: int
     """Of all layers; 0 for trees."""
     rounds: int
-    """What `Budget.trees` has to be for a model of this size: iterations of boosting, trees of a forest, epochs."""
+    """What `Budget.trees` has to be for a model of this size: iterations of boosting, trees of a forest, epochs; passes of a linear model, all if it was not cut off."""
     transform: Transform
     """From `raw` to `predict`."""
 

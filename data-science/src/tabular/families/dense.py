@@ -17,13 +17,13 @@ _FILE = "layers.npz"
 class Dense:
     """A trained model of layers."""
 
-    def __init__(self, layers: Layers, family: str, size: int) -> None:
+    def __init__(self, layers: Layers, family: str, size: int, rounds: int | None = None) -> None:
         self._layers = layers
         self.family = family
         self.size = size
         self.leaves = 0
         self.weights = sum(weight.size for weight, _ in layers.weights)
-        self.rounds = self.size
+        self.rounds = self.size if rounds is None else rounds
         self.transform: Transform = layers.transform
 
     def raw(self, features: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -22,6 +22,7 @@ _TRIED: Final = 5
 
 def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> dense.Dense:
     """Train. A regression has no stopping half-way: whoever begins it knows that there is time."""
+    passes = 1
     scaler = fit_scaler(data.train.features)
     bins = fit_bins(data.train.features, LINEAR_BINS, budget.rows(data))
     x = inputs(data.train.features, scaler, bins)
@@ -39,19 +40,23 @@ def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> dense.D
         model = LogisticRegression(C=1 / strength, max_iter=PASSES)
         slow = linear_seconds(len(x), x.shape[1], data.classes)
         begun = time.monotonic()
+        tried = 0
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # Good enough for a member, and judged as it is.
             if budget.deadline is not None and slow > budget.deadline - begun:
                 # A few passes tell how many there is time for. The others begin where these end.
                 model.set_params(max_iter=_TRIED, warm_start=True).fit(x, target, sample_weight=data.train.weights)
                 each = (time.monotonic() - begun) / _TRIED
+                tried = _TRIED
                 model.set_params(max_iter=int(min(max((budget.deadline - time.monotonic()) / each, 1), PASSES)))
             model.fit(x, target, sample_weight=data.train.weights)
+        # One that is done counts as all passes, so that one which was cut off is told apart from one that needed few.
+        passes = PASSES if int(model.n_iter_.max()) < model.max_iter else tried + model.max_iter
         weight, bias = _of_all_classes(model, data.classes, len(x))
         transform = "sigmoid" if data.classes == 2 else "softmax"
     limits = (float(np.min(data.train.target)), float(np.max(data.train.target))) if data.task == "regression" else None
     layers = Layers(scaler, ((weight.astype(np.float32), bias.astype(np.float32)),), transform, limits, bins)
-    return dense.Dense(layers, "linear", 1)
+    return dense.Dense(layers, "linear", 1, passes)
 
 
 def _of_all_classes(model: Any, classes: int, rows: int) -> tuple[NDArray[Any], NDArray[Any]]:
