@@ -560,3 +560,23 @@ def test_the_stage_test_judges_the_request_contract(flight: Flight) -> None:
     (broken,) = check(judged)
     assert not broken.passed
     assert "broken in 1 of 9 requests: a is missing" in broken.sentence
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"MLFLOW_RUN_ID": "nobody", "MLFLOW_TRACKING_URI": "sqlite:///m.db"}, "MLflow: Run with id=nobody not found; look at MLFLOW_"),
+        ({"MLFLOW_TRACKING_URI": "sqlite:////dev/null/m.db"}, "error: MLflow: "),
+    ],
+)
+def test_a_store_that_is_not_there_is_named_and_the_model_is_kept(
+    flight: Flight, tmp_path: Path, environment: dict[str, str], words: str
+) -> None:
+    """It said that a process in the pool was terminated abruptly."""
+    sides = [part for side in ("train", "validation", "recipe") for part in (f"--{side}", flight.root / side)]
+    arguments = [*sides, "--project", flight.project, "--model", tmp_path / "model", "--n-estimators", 5]
+    result = step("train2.py", *arguments, cwd=tmp_path, **environment)
+    assert result.returncode == 2
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+    assert (tmp_path / "model" / "model.onnx").exists()

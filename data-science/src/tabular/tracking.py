@@ -6,27 +6,32 @@ tags, artifacts, registered models and their versions.
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 from collections.abc import Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
+from .errors import UserError
 from .imports import without
 
+T = TypeVar("T")
 _LONGEST = 480
 """Characters of a parameter or tag that every server takes."""
 
 
-def _begin() -> None:
-    """Import MLflow in the process that will use it."""
+def _begin(run: str, experiment: str) -> None:
+    """Import MLflow in the process that will use it, and open the store, which takes a while the first time. A failure comes back when it is used."""
+    atexit.register(os._exit, 0)  # After what others have to do at the end: taking all of MLflow's modules apart would take a second.
     with without("pandas", "polars", "pyarrow"):
         import mlflow.tracking  # noqa: F401
-    run = os.environ.get("MLFLOW_RUN_ID")
     if run:
-        _client().get_run(run)  # opens the store, which takes a while the first time
+        _client().get_run(run)
+    else:
+        _client().get_experiment_by_name(experiment)
 
 
 def _client() -> Any:
@@ -80,6 +85,21 @@ def _end(run: str) -> None:
     _client().set_terminated(run)
 
 
+def _done(pending: Future[T]) -> T:
+    """What came of it.
+
+    Raises:
+        UserError: MLflow refused, or could not be reached.
+    """
+    try:
+        return pending.result()
+    except Exception as error:
+        words = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(
+            f"MLflow: {words[0]}; look at MLFLOW_TRACKING_URI and MLFLOW_RUN_ID. What this step wrote is there, but not logged"
+        ) from error
+
+
 class Tracking:
     """The MLflow run of this step: the one that Azure ML or the desk made for it, else a new one.
 
@@ -97,11 +117,10 @@ class Tracking:
 
     def __enter__(self) -> Self:
         if self._on:
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_begin)
+            self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
             if self._own:
                 self.run = ""
-            self._pool.submit(_begin)  # starts the process now, so that it is ready when it is needed
+            self._pool.submit(_begin, self.run, self._experiment)  # Now, so that it is ready when it is needed.
         else:
             print("not logged: no MLflow run (set MLFLOW_TRACKING_URI to log)")
         return self
@@ -112,15 +131,15 @@ class Tracking:
         try:
             if kind is None:
                 for pending in self._pending:
-                    pending.result()
+                    _done(pending)
                 if self._own and self.run:
-                    self._pool.submit(_end, self.run).result()
+                    _done(self._pool.submit(_end, self.run))
         finally:
             self._pool.shutdown(cancel_futures=kind is not None)
 
     def _run(self, pool: ProcessPoolExecutor) -> str:
         if not self.run:
-            self.run = pool.submit(_new_run, self._experiment).result()
+            self.run = _done(pool.submit(_new_run, self._experiment))
         return self.run
 
     def log(
@@ -155,4 +174,4 @@ class Tracking:
         if self._pool is None:
             raise RuntimeError("Tracking was not entered with need=True")
         run = self._run(self._pool)
-        return self._pool.submit(_register, run, str(folder), name, dict(tags), description).result()
+        return _done(self._pool.submit(_register, run, str(folder), name, dict(tags), description))
