@@ -268,6 +268,10 @@ def test_classes_are_compared_too_where_one_is_clearly_ahead(called, wrong, endp
     done = check("smoke", endpoint.uri, model)
     assert done.returncode == (1 if wrong else 0)
     assert not wrong or wrong in lines(done)[0]
+    for labels in (["b"], "b", None):
+        short = json.dumps({"predictions": labels, "probabilities": [{"a": a, "b": b} for a, b in rows]}).encode()
+        endpoint.answer = lambda number, headers, short=short: Answer(body=short)
+        assert "no class for every row" in lines(check("smoke", endpoint.uri, model))[0]
 
 
 def test_without_a_key_it_says_so(endpoint, model):

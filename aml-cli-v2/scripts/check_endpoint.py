@@ -127,7 +127,10 @@ def differences(got: dict, expected: dict) -> str:
         wants, haves = (want, have) if isinstance(want, list) and isinstance(have, list) else ([want], [have])
         if len(wants) != len(haves) or not all(is_near(one, other, limit) for one, other in zip(wants, haves)):
             return f"row {row}: {have} instead of {want}"
-    for row, (label, have) in enumerate(zip(expected.get("called", []), got.get("predictions") or [])):
+    called, labels = expected.get("called", []), got.get("predictions")
+    if called and (not isinstance(labels, list) or len(labels) != len(called)):
+        return "no class for every row"
+    for row, (label, have) in enumerate(zip(called, labels if called else [])):
         if label is not None and have != label:
             return f"row {row}: called {have!r} instead of {label!r}"
     return ""

@@ -85,6 +85,15 @@ def test_a_threshold_that_helps_on_no_other_rows_is_not_set() -> None:
     assert np.isfinite([value for factors in found for value in factors]).all()
 
 
+def test_a_class_that_no_judged_row_has_keeps_its_factor() -> None:
+    """Calling it cost the metric every time, so that it would never have been called."""
+    chances, target = chances_of(3_000, (0.7, 0.2, 0.1))
+    rows = target != 1
+    factors = fit_factors("recall", target[rows], chances[rows])
+    assert factors[1] > 0.5
+    assert factors[2] > 1
+
+
 def test_very_many_classes_have_none() -> None:
     chances, target = chances_of(500, (1 / 60,) * 60)
     assert fit_factors("f1", target, chances) == ()

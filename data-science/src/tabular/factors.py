@@ -19,6 +19,8 @@ _PASSES: Final = 2
 """Over the classes, each of which is tuned with the others as they are."""
 _CHANCES: Final = 400_000
 """At most so many probabilities choose the factors, but at least 2,000 rows."""
+_OF_A_CLASS: Final = 5
+"""Rows of a class below which it keeps its factor."""
 _MOST_CLASSES: Final = 50
 """Beyond these a factor for each takes seconds for every member, and has few rows to go by."""
 _GAIN: Final = 0.001
@@ -74,8 +76,10 @@ def attainable(metric: str, target: Array, predicted: Array) -> float:
 def _tuned(metric: str, target: Array, chances: Array) -> Array:
     classes = chances.shape[1]
     factors = np.ones(classes)
+    # A class without a row here costs the metric whenever it is called, which says nothing of it.
+    known = np.flatnonzero(np.bincount(target.astype(np.int64), minlength=classes) >= _OF_A_CLASS)
     for _ in range(1 if classes == 2 else _PASSES):
-        for label in range(1 if classes == 2 else 0, classes):
+        for label in known[known > 0] if classes == 2 else known:
             scores = _by_factor(metric, target, chances * factors, label)
             # A peak that its neighbours have not is luck.
             smooth = np.convolve(np.pad(scores, 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")

@@ -47,7 +47,7 @@ class Pace:
         self._options = options
         self.timed = options.budget_trials is None
         self.start = time.monotonic() if begun is None else begun
-        self.end = self.start + max(0.96 * options.seconds - 1.4, 0.5 * options.seconds)
+        self.end = self.start + max(0.98 * options.seconds - 0.8, 0.5 * options.seconds)
         self._encoded: dict[str, int] = {}
         self._speed: dict[str, tuple[float, float]] = {}
         self._first: dict[str, float] = {}  # Seconds until the first iteration is over, where that was too long.
@@ -76,7 +76,8 @@ class Pace:
             return count
         if fixed + each > _FOLD_SHARE * self._options.seconds:
             self._first[_form(configuration)] = fixed + each
-            return 1 if len(data.validation.target) >= _JUDGES else least
+            known = bool(np.isin(data.train.target, data.validation.target).all()) if data.classes else True
+            return 1 if known and len(data.validation.target) >= _JUDGES else least
         fit = fixed + each * NEEDED["lightgbm"] / configuration.settings["learning_rate"]
         while count > least and fit * count > _FOLD_SHARE * self._options.seconds:
             count -= 1
@@ -148,16 +149,19 @@ class Pace:
         the iteration that is on.
         """
         fit, settings, threads = module(configuration.family).fit, dict(configuration.settings), self._options.threads
-        at_once = 0.0  # In iterations.
+        at_once = least = 0.0  # The former in iterations, the latter in seconds.
+        handful, few = _some(data, _WARMING), _some(data, max(_LOOKED_AT, len(data.train.target) // 20))
         # Few rows may have one target alone, which CatBoost refuses; what more of them do is seen next.
         with contextlib.suppress(Exception):
-            fit(_some(data, _WARMING), settings, Budget(time.monotonic() + most, threads, trees=1))  # Loads the library and warms it up.
+            fit(handful, settings, Budget(time.monotonic() + most, threads, trees=1))  # Loads the library and warms it up.
+            least, _ = _timed(fit, handful, settings, limit, threads, 1)
         with contextlib.suppress(Exception):
-            few = _some(data, max(_LOOKED_AT, len(data.train.target) // 20))
-            times = len(data.train.target) / len(few.train.target)
             one, _ = _timed(fit, few, settings, limit, threads, 1)
-            if one * times > limit:
-                return 0.0, one * times
+            # Not all of it grows with the rows.
+            more = (len(data.train.target) - len(few.train.target)) / max(len(few.train.target) - len(handful.train.target), 1)
+            whole = one + max(one - least, 0.0) * more
+            if whole > limit:
+                return 0.0, whole
             four, rounds = _timed(fit, few, settings, limit, threads, 4)
             if rounds > 1:
                 at_once = max(one / max((four - one) / (rounds - 1), 1e-5) - 1, 0.0)

@@ -33,8 +33,8 @@ from .scoring import Scorer
 from .tables import Prepared, load_rows, load_table
 
 _EXAMPLES: Final = 5
-_CLEAR: Final = 0.01
-"""Share by which the class called has to be ahead, or the serving side may call another one, and none is stored."""
+_CLEAR: Final = 2e-3
+"""Twice what a probability may differ by in a smoke test: with less between two classes another one may be called, and none is stored."""
 
 
 @dataclass(frozen=True)
@@ -133,9 +133,12 @@ def _write_example(
     (folder / "input_example.json").write_text(json.dumps({"input_data": rows}, indent=1, allow_nan=False) + "\n")
     expected: dict[str, Any] = {"native": native[:count].tolist(), "scale": scale}
     if contract.classes:
-        products = np.sort(scaled(native[:count], factors), axis=1)
-        clear = products[:, -1] - products[:, -2] > _CLEAR * products[:, -1]
-        labels = called(native[:count], factors)
+        some, scale_of = native[:count], np.asarray(factors or np.ones(len(contract.classes)))
+        products = scaled(some, factors)
+        first, second = np.argsort(products, axis=1)[:, [-1, -2]].T
+        rows_ = np.arange(count)
+        clear = products[rows_, first] - products[rows_, second] > _CLEAR * (scale_of[first] + scale_of[second])
+        labels = called(some, factors)
         expected["called"] = [contract.classes[k] if sure else None for k, sure in zip(labels, clear, strict=True)]
     (folder / "expected.json").write_text(json.dumps(expected, indent=1, allow_nan=False) + "\n")
 

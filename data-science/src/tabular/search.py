@@ -258,10 +258,10 @@ class _Search:
                 member.smoothing = 1 / (member.rounds + 1)  # As if one more tree gave every class the same.
             member.temperature = fit_temperature(member.calibrated(judged), problem.truth)
             judged = member.calibrated(judged)
-        now = time.monotonic()
+        done = time.monotonic()
         score = score_called(problem.metric, problem.truth, judged)
-        trial = Trial(number, configuration.name, score, now - begun, member.size, stopped, dict(settings))
-        return FittedMember(member, judged, trial, (now - fitting) / len(problem.folds))
+        trial = Trial(number, configuration.name, score, time.monotonic() - begun, member.size, stopped, dict(settings))
+        return FittedMember(member, judged, trial, (done - fitting) / len(problem.folds))
 
     # The end ----------------------------------------------------------------------------------------------------------
 

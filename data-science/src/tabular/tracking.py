@@ -7,13 +7,16 @@ tags, artifacts, registered models and their versions.
 from __future__ import annotations
 
 import atexit
+import logging
 import multiprocessing
 import os
-from collections.abc import Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from .errors import UserError
 from .imports import without
@@ -21,11 +24,40 @@ from .imports import without
 T = TypeVar("T")
 _LONGEST = 480
 """Characters of a parameter or tag that every server takes."""
+_ENDED: Final = "MLflow: its process was ended from outside, as when memory runs out; what this step did is not logged: run it again"
+
+
+_OWN_FAULTS: Final = (TypeError, AttributeError, NameError, LookupError, AssertionError)
+_PATIENCE: Final = 5.0
+"""Seconds that a step which failed waits for what it was logging."""
+
+
+def _guarded(function: Callable[..., T], *given: Any) -> T:
+    """Call a function in MLflow's process; what a store refuses comes back as a sentence, since not every library's exceptions can be sent.
+
+    Raises:
+        UserError: MLflow refused, or could not be reached.
+    """
+    try:
+        return function(*given)
+    except _OWN_FAULTS:
+        raise
+    except Exception as error:  # noqa: BLE001 - MLflow, and for Azure Machine Learning its plugin, raise what their libraries do
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        raise UserError(f"MLflow: {' '.join(lines[:3])}; look at MLFLOW_TRACKING_URI and MLFLOW_RUN_ID") from None
+
+
+def _leave() -> None:
+    """End the process: taking all of MLflow's modules apart would take a second."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _begin(run: str, experiment: str) -> None:
     """Import MLflow in the process that will use it, and open the store, which takes a while the first time. A failure comes back when it is used."""
-    atexit.register(os._exit, 0)  # After what others have to do at the end: taking all of MLflow's modules apart would take a second.
+    atexit.register(_leave)  # What is registered later, as by MLflow, comes before.
     with without("pandas", "polars", "pyarrow"):
         import mlflow.tracking  # noqa: F401
     if run:
@@ -85,21 +117,6 @@ def _end(run: str) -> None:
     _client().set_terminated(run)
 
 
-def _done(pending: Future[T]) -> T:
-    """What came of it.
-
-    Raises:
-        UserError: MLflow refused, or could not be reached.
-    """
-    try:
-        return pending.result()
-    except Exception as error:
-        words = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError(
-            f"MLflow: {words[0]}; look at MLFLOW_TRACKING_URI and MLFLOW_RUN_ID. What this step wrote is there, but not logged"
-        ) from error
-
-
 class Tracking:
     """The MLflow run of this step: the one that Azure ML or the desk made for it, else a new one.
 
@@ -120,7 +137,7 @@ class Tracking:
             self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
             if self._own:
                 self.run = ""
-            self._pool.submit(_begin, self.run, self._experiment)  # Now, so that it is ready when it is needed.
+            self._ask(_begin, self.run, self._experiment)  # Now, so that it is ready when it is needed.
         else:
             print("not logged: no MLflow run (set MLFLOW_TRACKING_URI to log)")
         return self
@@ -131,15 +148,34 @@ class Tracking:
         try:
             if kind is None:
                 for pending in self._pending:
-                    _done(pending)
+                    self._answer(pending)
                 if self._own and self.run:
-                    _done(self._pool.submit(_end, self.run))
+                    self._answer(self._ask(_end, self.run))
+            else:
+                wait(self._pending, _PATIENCE)
+                # A store that can't be reached is asked again for minutes.
+                for child in multiprocessing.active_children():
+                    child.terminate()
         finally:
             self._pool.shutdown(cancel_futures=kind is not None)
 
-    def _run(self, pool: ProcessPoolExecutor) -> str:
+    def _ask(self, function: Callable[..., T], *given: Any) -> Future[T]:
+        if self._pool is None:
+            raise RuntimeError("Tracking was not entered with need=True")
+        try:
+            return self._pool.submit(_guarded, function, *given)
+        except BrokenProcessPool:
+            raise UserError(_ENDED) from None
+
+    def _answer(self, pending: Future[T]) -> T:
+        try:
+            return pending.result()
+        except BrokenProcessPool:
+            raise UserError(_ENDED) from None
+
+    def _run(self) -> str:
         if not self.run:
-            self.run = _done(pool.submit(_new_run, self._experiment))
+            self.run = self._answer(self._ask(_new_run, self._experiment))
         return self.run
 
     def log(
@@ -155,9 +191,9 @@ class Tracking:
             return
         finite = {k: float(v) for k, v in (metrics or {}).items() if v == v and abs(v) != float("inf")}
         self._pending.append(
-            self._pool.submit(
+            self._ask(
                 _log,
-                self._run(self._pool),
+                self._run(),
                 {k: str(v)[:_LONGEST] for k, v in (parameters or {}).items()},
                 finite,
                 {k: v[:_LONGEST] for k, v in (tags or {}).items()},
@@ -171,7 +207,4 @@ class Tracking:
         Returns:
             name, version, source and run_id.
         """
-        if self._pool is None:
-            raise RuntimeError("Tracking was not entered with need=True")
-        run = self._run(self._pool)
-        return _done(self._pool.submit(_register, run, str(folder), name, dict(tags), description))
+        return self._answer(self._ask(_register, self._run(), str(folder), name, dict(tags), description))
