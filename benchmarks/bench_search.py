@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/bench_search.py [--workers 1] [--tables diamonds …] [--engines own …] [--seeds 0 1] [--again own] [--since TIME]
     .venv/bin/python benchmarks/bench_search.py --two-cores
-    .venv/bin/python benchmarks/bench_search.py --report
+    .venv/bin/python benchmarks/bench_search.py --report [--seeds 0 1]
 
 A cell is a table, a seed of the 75/25 split, an engine and its seconds; it has one core and one thread. What a cell gave is kept in
 search.json beside this file with the time it was made at, and a cell that is there is not run again, unless `--since` asks for a later one: so all engines
@@ -99,7 +99,7 @@ def main() -> None:
         with concurrent.futures.ThreadPoolExecutor(args.workers) as pool:
             for cell, outcome in zip(cells, pool.map(lambda cell: run_cell(cell, free, args.source), cells), strict=True):
                 print(f"{cell[0]:<18} seed {cell[1]} {cell[2]:<10} {cell[3]:>4} s  {outcome}", flush=True)
-    report()
+    report(args.seeds)
 
 
 def moment(text: str) -> str:
@@ -321,13 +321,13 @@ def interval(logs: NDArray[Any]) -> tuple[float, float]:
     return float(np.exp(low)), float(np.exp(high))
 
 
-def costs(cells: dict[str, Any], names: list[str]) -> None:
+def costs(cells: dict[str, Any], names: list[str], seeds: Sequence[int]) -> None:
     """Score against cost of both endings at 60 s, means over seeds."""
     print("\n  both endings at 60 s on one core: error relative to autogluon 120, one row, rows/s in a batch, size of the graph")
     print(f"  {'':<18}{'accurate':>34}{'fast':>34}")
     print(f"  {'table':<18}" + f"{'error':>10}{'ms':>7}{'rows/s':>9}{'MB':>8}" * 2)
     for name in names:
-        pairs = [(cells.get(key(name, seed, "own", 60)), cells.get(key(name, seed, "autogluon", 120))) for seed in seeds_of(cells)]
+        pairs = [(cells.get(key(name, seed, "own", 60)), cells.get(key(name, seed, "autogluon", 120))) for seed in seeds]
         there = [(own, peer) for own, peer in pairs if own and peer]
         if not there:
             continue
@@ -339,14 +339,9 @@ def costs(cells: dict[str, Any], names: list[str]) -> None:
         print(line)
 
 
-def seeds_of(cells: dict[str, Any]) -> list[int]:
-    """Of the splits that are there, and the two that are asked for."""
-    return sorted({0, 1} | {int(cell.split("/")[1]) for cell in cells})
-
-
-def report() -> None:
-    """Every table, then the geometric means with what is asked."""
-    cells = kept()
+def report(seeds: Sequence[int]) -> None:
+    """Every table, then the geometric means with what is asked, over these splits."""
+    cells = {k: cell for k, cell in kept().items() if int(k.split("/")[1]) in seeds}
     codes = Counter(cell.get("code", "unknown") for k, cell in cells.items() if "/own/" in k)
     if codes:
         # Of one code alone: a mean over versions says nothing of any of them.
@@ -355,14 +350,16 @@ def report() -> None:
         print(f"ours by code {code}, {count} of {codes.total()} cells; the code here is {code_of(SOURCE)}")
     names = sorted({k.split("/")[0] for k in cells})
     heads = [f"{engine.replace('_ensemble', ' ens.')} {seconds}" for engine, seconds in RUNS]
-    print(f"\nmean over seeds of the error on test rows, relative to autogluon 120; one core and one thread each; {machine()}")
+    print(
+        f"\nmean over the splits {', '.join(map(str, seeds))} of the error on test rows, relative to autogluon 120; one core and one thread each; {machine()}"
+    )
     print(f"  {'table':<18}" + "".join(f"{h:>15}" for h in heads))
     for name in names:
         line = f"  {name:<18}"
         for engine, seconds in RUNS:
             logs = [
                 np.log(cells[key(name, seed, engine, seconds)]["error"] / cells[key(name, seed, "autogluon", 120)]["error"])
-                for seed in seeds_of(cells)
+                for seed in seeds
                 if key(name, seed, engine, seconds) in cells and key(name, seed, "autogluon", 120) in cells
             ]
             if logs:
@@ -370,14 +367,14 @@ def report() -> None:
             else:
                 line += f"{'-':>15}"
         print(line)
-    missing = [key(n, seed, *run) for n in names for seed in seeds_of(cells) for run in RUNS if key(n, seed, *run) not in cells]
+    missing = [key(n, seed, *run) for n in names for seed in seeds for run in RUNS if key(n, seed, *run) not in cells]
     if missing:
         print(f"\n  {len(missing)} cells are not there (not run, or failed): {', '.join(missing[:6])}{' …' if len(missing) > 6 else ''}")
     print("\n  geometric mean over tables (95 % of bootstrap draws of tables)")
     for ours, mine, peer, theirs, asked in ASKED:
         pairs: dict[str, list[float]] = {}
         for name in names:
-            for seed in seeds_of(cells):
+            for seed in seeds:
                 mine_, theirs_ = key(name, seed, ours, mine), key(name, seed, peer, theirs)
                 if mine_ in cells and theirs_ in cells:
                     pairs.setdefault(name, []).append(float(np.log(cells[mine_]["error"] / cells[theirs_]["error"])))
@@ -389,7 +386,7 @@ def report() -> None:
                 f"  ours {mine:>3} s / {peer:<9} {theirs:>3} s   {mean:.4f}  ({low:.4f} to {high:.4f})  over {len(pairs)} tables, {sum(map(len, pairs.values()))} splits, "
                 f"better on {int((logs < 0).sum())}; asked: at most {asked:.2f}"
             )
-    costs(cells, names)
+    costs(cells, names, seeds)
     for engine, seconds in RUNS:
         own = [v for k, v in cells.items() if k.endswith(f"/{engine}/{seconds}")]
         if not own:
