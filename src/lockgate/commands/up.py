@@ -116,6 +116,7 @@ def _chain(args: argparse.Namespace, root: Path, infrastructure: _Infrastructure
         return code
     parameters = ["-p", f"automl={args.automl}", *(["-p", f"searchSeconds={args.seconds}"] if args.seconds else [])]
     code = _run(args, root, f"mlops-pipelines/{FIRST}.yml", "--no-follow", *parameters)
+    _STANDS[FIRST] = "✘" if code else "✔"  # Later runs show it without its records.
     runs = Runs(root)
     trained = runs.of_pipeline(FIRST)[-1]
     if code:
@@ -224,6 +225,7 @@ class _Infrastructure:
         from lockgate import delivery
 
         code = _run(self._args, self._root, INFRASTRUCTURE, "--no-follow", "-p", f"environment={place.name}")
+        _STANDS[f"{INFRASTRUCTURE_NAME} {place.name}"] = "✘" if code else "✔"
         if not code:
             delivery.built(self._root, place, self._fingerprint)
         return code
