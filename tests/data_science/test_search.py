@@ -297,6 +297,49 @@ def test_where_all_call_the_same_the_better_probabilities_have_the_weight() -> N
     assert weights.tolist() == [0.0, 1.0]
 
 
+@pytest.mark.parametrize("metric", ["log_loss", "accuracy", "roc_auc"])
+def test_hundreds_of_classes_are_weighed_by_a_part_of_their_probabilities(monkeypatch: pytest.MonkeyPatch, metric: str) -> None:
+    """Every class's for every row took 8 s for each member by log loss, 18 by accuracy and six minutes by ROC-AUC."""
+    random = np.random.default_rng(0)
+    rows, classes = 5_000, 300
+    target = random.integers(0, classes, rows)
+    members = {}
+    for name, right in (("dull", 0.5), ("sharp", 2.0), ("noise", 0.0)):
+        said = random.normal(size=(rows, classes))
+        said[np.arange(rows), target] += right
+        members[name] = np.exp(said) / np.exp(said).sum(axis=1, keepdims=True)
+    seen = []
+    counted = METRICS[metric]
+
+    def counting(actual: Any, predicted: Any) -> float:
+        seen.append(predicted.size)
+        return counted(actual, predicted)
+
+    monkeypatch.setitem(METRICS, metric, counting)
+    weights = dict(zip(members, ensemble.greedy(list(members.values()), target.astype(np.float64), metric), strict=True))
+    assert max(weights, key=weights.__getitem__) == "sharp"
+    assert weights["noise"] < 0.5 * weights["sharp"]
+    assert max(seen) <= 600_000  # of 1.5 million
+
+
+def test_what_log_loss_sees_of_the_right_class_gives_the_weights_that_all_probabilities_give() -> None:
+    random = np.random.default_rng(0)
+    target = random.integers(0, 5, 3_000)
+    members = []
+    for right in (0.8, 1.0, 1.2):
+        said = np.exp(random.normal(size=(3_000, 5)) + right * np.eye(5)[target])
+        members.append(said / said.sum(axis=1, keepdims=True))
+    counts, total = np.zeros(3), np.zeros((3_000, 5))
+    rounds = []
+    for number in range(1, 41):
+        losses = [METRICS["log_loss"](target, (total + member) / number) for member in members]
+        chosen = int(np.argmin(losses))
+        counts[chosen] += 1
+        total += members[chosen]
+        rounds.append((losses[chosen], counts / number))
+    assert ensemble.greedy(members, target.astype(np.float64), "log_loss") == pytest.approx(min(rounds, key=lambda r: r[0])[1])
+
+
 def test_a_forest_of_single_rows_is_calibrated() -> None:
     """Its votes of 150 trees say 0 of what may be, and far too little of what is."""
     found = search(training(load_wine, "log_loss"), Search(metric="log_loss", families=("extra_trees",), budget_trials=1))

@@ -25,8 +25,12 @@ _ROUNDS: Final = 40
 """Of greedy selection; the smallest weight is one of them."""
 _ROWS: Final = (20_000, 50_000)
 """At most so many rows choose weights: by a metric that sorts, and by others."""
+_WEIGHED: Final = (100_000, 500_000)
+"""At most so many probabilities do, but at least 2,000 rows of them: all but log loss see every class's."""
 _OF_A_CLASS: Final = 100
 """Rows of a rare class that ROC-AUC has to see."""
+_CLASSES: Final = 20
+"""Of more, so many stand for all in the mean of ROC-AUC: each is a sort of its own, for every member in every round."""
 _SORTING: Final = ("roc_auc", "median_absolute_error")
 Predictions = NDArray[np.float64]
 
@@ -176,10 +180,20 @@ def greedy(predictions: Sequence[Predictions], target: Predictions, metric: str)
     Returns:
         Weights of shape (members,) that sum to 1; those of the best round.
     """
+    classes = predictions[0].shape[1] if predictions[0].ndim == 2 else 0
+    if metric == "roc_auc" and classes > _CLASSES:
+        some = np.linspace(0, classes - 1, _CLASSES).astype(np.int64)
+        place = np.full(classes, -1.0)
+        place[some] = np.arange(_CLASSES)
+        predictions, target, classes = [p[:, some] for p in predictions], place[target.astype(np.int64)], _CLASSES
     most = _ROWS[0] if metric in _SORTING else _ROWS[1]
+    if classes and metric != "log_loss":
+        most = min(most, max(2_000, (_WEIGHED[0] if metric in _SORTING else _WEIGHED[1]) // classes))
     if len(target) > most:
         some = _spread(target, most, rare=metric == "roc_auc")
         predictions, target = [p[some] for p in predictions], target[some]
+    if metric == "log_loss":  # It sees the right class's probability, of however many classes.
+        predictions, target = [_of_right_class(p, target)[:, None] for p in predictions], np.zeros(len(target))
     counts = np.zeros(len(predictions))
     total = np.zeros_like(predictions[0])
     best, best_counts = (np.inf, np.inf), counts
@@ -199,6 +213,11 @@ def greedy(predictions: Sequence[Predictions], target: Predictions, metric: str)
         best_counts = np.zeros(len(predictions))
         best_counts[0] = 1
     return np.asarray(best_counts / best_counts.sum())
+
+
+def _of_right_class(chances: Predictions, target: Predictions) -> Predictions:
+    """The probability of each row's own class."""
+    return np.asarray(chances[np.arange(len(target)), target.astype(np.int64)])
 
 
 def _spread(target: Predictions, most: int, *, rare: bool) -> NDArray[np.int64]:

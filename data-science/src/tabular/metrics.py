@@ -93,12 +93,14 @@ def f1(actual: Array, predicted: Array) -> float:
 
 
 def _auc(positive: Array, score: Array) -> float:
-    count = int(positive.sum())
-    if count in (0, len(positive)):
+    of, others = np.sort(score[positive]), np.sort(score[~positive])
+    if not len(of) or not len(others):
         return float("nan")
-    _, inverse, counts = np.unique(score, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(positive) - count)))
+    few, many = (of, others) if len(of) <= len(others) else (others, of)
+    # Twice the pairs in which one of the many is below one of the few, an equal pair counted once.
+    below = int(np.searchsorted(many, few, side="left").sum()) + int(np.searchsorted(many, few, side="right").sum())
+    pairs = 2 * len(of) * len(others)
+    return (below if few is of else pairs - below) / pairs
 
 
 def roc_auc(actual: Array, predicted: Array) -> float:
