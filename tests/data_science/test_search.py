@@ -66,7 +66,14 @@ def test_the_search_keeps_its_budget_and_ranks_what_it_tried(load: Any, metric: 
     assert as_error(metric, accurate.score) < as_error(metric, baseline(data.task, data, metric))
 
 
-@pytest.mark.parametrize(("load", "metric"), [(load_diabetes, "rmse"), (load_breast_cancer, "log_loss"), (load_diabetes, "mae")])
+@pytest.mark.parametrize(
+    ("load", "metric"),
+    [
+        (load_diabetes, "rmse"),
+        pytest.param(load_breast_cancer, "log_loss", marks=pytest.mark.long),
+        pytest.param(load_diabetes, "mae", marks=pytest.mark.long),
+    ],
+)
 def test_with_a_budget_of_trials_the_result_is_the_same_each_time(load: Any, metric: str) -> None:
     data = training(load, metric)
 
@@ -96,8 +103,12 @@ def long_tailed() -> TrainingData:
 
 @pytest.mark.parametrize(
     "data",
-    [training(), training(load_breast_cancer, "log_loss"), training(load_wine, "log_loss"), long_tailed()],
-    ids=["number", "two", "three", "log"],
+    [
+        pytest.param(training(), id="number"),
+        pytest.param(training(load_breast_cancer, "log_loss"), id="two", marks=pytest.mark.long),
+        pytest.param(training(load_wine, "log_loss"), id="three"),
+        pytest.param(long_tailed(), id="log"),
+    ],
 )
 def test_the_graph_of_either_ending_is_the_native_ensemble_on_every_row_and_so_is_what_was_saved(
     tmp_path: Path, data: TrainingData
@@ -123,6 +134,7 @@ def test_a_long_tailed_target_is_tried_on_a_log_scale_too(data: TrainingData, lo
     assert ("lightgbm (log)" in {t.family for t in found.leaderboard}) is log
 
 
+@pytest.mark.long
 def test_every_member_family_in_one_graph_is_the_native_ensemble(tmp_path: Path) -> None:
     """Whatever selection takes on a table: here all families have a weight."""
     for data in (training(), training(load_wine, "log_loss"), training(load_breast_cancer, "log_loss"), long_tailed()):
@@ -268,6 +280,7 @@ def test_a_limit_below_that_of_an_empty_graph_makes_nothing_shorter() -> None:
     assert [t.family for t in found.leaderboard if t.number] == ["lightgbm"]
 
 
+@pytest.mark.long
 def test_a_class_without_a_row_takes_no_family_out_of_the_search() -> None:
     data = training(load_wine, "log_loss")
     more = dataclasses.replace(data, classes=4)
@@ -385,6 +398,7 @@ def many_classes(classes: int, rows: int) -> TrainingData:
     return TrainingData("classification", classes, "log_loss", Table(x[:most], target[:most]), Table(x[most:], target[most:]))
 
 
+@pytest.mark.long
 def test_hundreds_of_classes_leave_time_for_what_does_not_take_trees_for_each() -> None:
     """Boosting had all of the time, for one or two iterations: 300 classes came to a loss of 4.6, and come to 2.4 now; a linear model alone took 57 of 30 s."""
     data = many_classes(150, 6000)
@@ -719,6 +733,7 @@ def test_a_budget_of_trials_that_all_failed_says_why() -> None:
         search(data, Search(families=("extra_trees",), budget_trials=1))
 
 
+@pytest.mark.long
 def test_what_a_row_was_measured_to_take_changes_nothing_with_a_budget_of_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     data = training()
     options = Search(families=QUICK, budget_trials=4)
@@ -730,6 +745,7 @@ def test_what_a_row_was_measured_to_take_changes_nothing_with_a_budget_of_trials
 
 
 @pytest.mark.parametrize("when", ["never", "fitted", "finished"])
+@pytest.mark.long
 def test_a_tail_too_long_for_the_graph_is_not_fitted_on_a_log_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
     """Mostly it is found out when a member is fitted, from its first model; if not, when the endings are made."""
     if when == "finished":

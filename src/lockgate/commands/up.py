@@ -116,7 +116,6 @@ def _chain(args: argparse.Namespace, root: Path, infrastructure: _Infrastructure
         return code
     parameters = ["-p", f"automl={args.automl}", *(["-p", f"searchSeconds={args.seconds}"] if args.seconds else [])]
     code = _run(args, root, f"mlops-pipelines/{FIRST}.yml", "--no-follow", *parameters)
-    _STANDS[FIRST] = "✘" if code else "✔"  # Later runs show it without its records.
     runs = Runs(root)
     trained = runs.of_pipeline(FIRST)[-1]
     if code:
@@ -225,7 +224,6 @@ class _Infrastructure:
         from lockgate import delivery
 
         code = _run(self._args, self._root, INFRASTRUCTURE, "--no-follow", "-p", f"environment={place.name}")
-        _STANDS[f"{INFRASTRUCTURE_NAME} {place.name}"] = "✘" if code else "✔"
         if not code:
             delivery.built(self._root, place, self._fingerprint)
         return code
@@ -276,18 +274,23 @@ def _run(args: argparse.Namespace, root: Path, pipeline: str, *words: str) -> in
     command.add(parser)
     own = [*(["--plain"] if args.plain else []), *(["--logs"] if args.logs else []), *([] if args.ask else ["--yes"])]
     parsed = parser.parse_args([str(root / pipeline), *own, *words])
-    parsed.lanes = _lanes_of(words)
-    return command.run(parsed)
+    stop = Path(pipeline).stem
+    if stop == INFRASTRUCTURE_NAME:
+        stop += " " + next(word.partition("=")[2] for word in words if word.startswith("environment="))
+    parsed.lanes = _lanes_of(stop)
+    code = command.run(parsed)
+    # What is drawn last is the run while it runs, and a later one's picture is drawn without its records.
+    _STANDS[stop] = "✘" if code else "✔"
+    return code
 
 
-def _lanes_of(words: tuple[str, ...]) -> Callable[[str, View, list[dict[str, Any]]], list[str]]:
-    """A picture of the delivery: each environment a lane, each pipeline a stop, with a sign for how it stands."""
-    environment = next((word.partition("=")[2] for word in words if word.startswith("environment=")), "dev")
+def _lanes_of(stop: str) -> Callable[[str, View, list[dict[str, Any]]], list[str]]:
+    """A picture of the delivery: each environment a lane, each pipeline a stop, with a sign for how it stands. This one is run, and those that it starts."""
 
     def lanes(name: str, view: View, records: list[dict[str, Any]]) -> list[str]:
         from lockgate.agent.display import SYMBOLS
 
-        running = f"{INFRASTRUCTURE_NAME} {environment}" if name == INFRASTRUCTURE_NAME else name
+        running = stop if name == INFRASTRUCTURE_NAME else name
         for one in records:
             _STANDS[one["pipeline"]] = SYMBOLS.get(one.get("result") or "waiting", "·")
         _STANDS[running] = SYMBOLS[view.status]

@@ -84,6 +84,7 @@ def test_templates_of_every_kind_in_a_circle(tmp_path, kind):
     refused(tmp_path, "since they include one another: ")
 
 
+@pytest.mark.long
 def test_a_template_that_includes_itself_twice(tmp_path):
     write(tmp_path, "steps:\n- template: f2.yml\n")
     write(tmp_path, "steps:\n- template: f2.yml\n- template: f2.yml\n", "f2.yml")
@@ -135,6 +136,7 @@ def test_billion_laughs_by_each_over_jobs(tmp_path):
     refused(tmp_path, "f.yml:")
 
 
+@pytest.mark.long
 def test_billion_laughs_by_each_in_a_mapping(tmp_path):
     each = "".join(f"    {'  ' * n}${{{{ each v{n} in split('1,2,3,4,5,6,7,8,9,10', ',') }}}}:\n" for n in range(9))
     key = "".join(f"_${{{{ v{n} }}}}" for n in range(9))
@@ -161,6 +163,7 @@ def test_billion_laughs_by_insert_in_templates(tmp_path):
     refused(tmp_path, ".yml:")
 
 
+@pytest.mark.long
 def test_billion_laughs_by_doubling_templates(tmp_path):
     for number in range(40):
         write(tmp_path, f"steps:\n- template: t{number + 1}.yml\n- template: t{number + 1}.yml\n", f"t{number}.yml")
@@ -328,12 +331,14 @@ def test_a_text_with_many_quotes(tmp_path):
     refused(tmp_path, "has no end; close it with }}")
 
 
+@pytest.mark.long
 def test_50000_steps(tmp_path):
     write(tmp_path, "steps:\n" + "- script: a\n" * 50_000)
     done = run(tmp_path, "expand")
     assert (done.returncode, done.stdout.count("CmdLine@2")) == (0, 50_000)
 
 
+@pytest.mark.long
 def test_50000_items_of_a_parameter(tmp_path):
     items = "".join("  - a\n" for _ in range(50_000))
     write(
@@ -344,12 +349,14 @@ def test_50000_items_of_a_parameter(tmp_path):
     assert (done.returncode, done.stdout.count("CmdLine@2")) == (0, 50_000)
 
 
+@pytest.mark.long
 def test_50000_keys_of_a_mapping(tmp_path):
     write(tmp_path, "variables:\n" + "".join(f"  v{number}: x\n" for number in range(50_000)) + GOOD)
     done = run(tmp_path, "expand")
     assert (done.returncode, done.stdout.count("- name: v")) == (0, 50_000)
 
 
+@pytest.mark.long
 def test_5000_jobs_that_depend_on_one_another(tmp_path):
     jobs = "- job: j0\n  steps: [{script: a}]\n"
     jobs += "".join(f"- job: j{n}\n  dependsOn: j{n - 1}\n  steps: [{{script: a}}]\n" for n in range(1, 5_000))
@@ -365,12 +372,14 @@ def test_2000_unknown_keys_are_not_all_listed(tmp_path):
     assert 100 <= refused(tmp_path, "unknown key 'nosuch0'").count("unknown key") <= 1_000
 
 
+@pytest.mark.long
 def test_a_template_included_100000_times(tmp_path):
     write(tmp_path, "steps:\n" + "- template: t.yml\n" * 100_000)
     write(tmp_path, "steps:\n" + "- script: a\n" * 10, "t.yml")
     refused(tmp_path, "f.yml:")
 
 
+@pytest.mark.long
 def test_an_empty_template_included_100000_times(tmp_path):
     write(tmp_path, "steps:\n- script: a\n" + "- template: t.yml\n" * 100_000)
     write(tmp_path, "steps: []\n", "t.yml")

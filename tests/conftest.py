@@ -1,0 +1,18 @@
+"""The order of the tests, and which of them have one process to themselves when several share the work (`pytest -n`, pytest-xdist)."""
+
+from __future__ import annotations
+
+import pytest
+
+_SHARED = ("flight",)
+"""Fixtures of a session that take long to make: their tests are in one process."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files whose tests each take minutes come first, so that no process is left with one of them alone; the tests of a file stay together."""
+    items.sort(key=lambda item: "long" not in item.path.parts)
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        group = next((name for name in _SHARED if name in names), None) or item.location[0]
+        item.add_marker(pytest.mark.xdist_group(group))
