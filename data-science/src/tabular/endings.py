@@ -27,11 +27,11 @@ from .project import Search
 from .refits import MORE_ROUNDS, Refits
 
 Ending = Literal["accurate", "fast"]
-ACCURATE_MS: Final = 1.7
-"""Milliseconds that one row may cost in `accurate`; bags, then members are left out until it does. Below 2, since what is measured here is up to 15 % more on a busy machine."""
+ACCURATE_MS: Final = 1.4
+"""Milliseconds that one row may cost in `accurate`; bags, then members are left out until it does. Well below 2, since a large graph that other programs push out of the processor's cache takes at least a fifth more than is measured here."""
 ACCURATE_MB: Final = 40.0
 """Megabytes that its bags may have in the graph."""
-FAST_MS: Final = 0.28
+FAST_MS: Final = 0.26
 """Milliseconds of one row in `fast`, if the project's limit is not lower."""
 _PLANNED: Final = 0.85
 """Share of a limit of milliseconds that is planned with, because what a tree costs is not known to the percent."""
