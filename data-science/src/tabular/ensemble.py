@@ -25,12 +25,13 @@ _ROUNDS: Final = 40
 """Of greedy selection; the smallest weight is one of them."""
 _ROWS: Final = (20_000, 50_000)
 """At most so many rows choose weights: by a metric that sorts, and by others."""
-_WEIGHED: Final = (100_000, 500_000)
-"""At most so many probabilities do, but at least 2,000 rows of them: all but log loss see every class's."""
-_OF_A_CLASS: Final = 100
-"""Rows of a rare class that ROC-AUC has to see."""
 _CLASSES: Final = 20
-"""Of more, so many stand for all in the mean of ROC-AUC: each is a sort of its own, for every member in every round."""
+"""Of more classes fewer rows choose them. ROC-AUC then is the mean over so many classes: each is a sort of its own, for every member in every round."""
+_FEWER: Final = (5_000, 2_000)
+"""Rows that do then: by ROC-AUC, and by others but log loss, of these as many as `_PROBABILITIES` allows."""
+_PROBABILITIES: Final = 1_000_000
+_OF_A_CLASS: Final = {"roc_auc": 100, "f1": 10, "precision": 10, "recall": 10}
+"""Rows of a rare class that the metrics have to see in which every class counts alike."""
 _SORTING: Final = ("roc_auc", "median_absolute_error")
 Predictions = NDArray[np.float64]
 
@@ -181,16 +182,16 @@ def greedy(predictions: Sequence[Predictions], target: Predictions, metric: str)
         Weights of shape (members,) that sum to 1; those of the best round.
     """
     classes = predictions[0].shape[1] if predictions[0].ndim == 2 else 0
+    most = _ROWS[0] if metric in _SORTING else _ROWS[1]
     if metric == "roc_auc" and classes > _CLASSES:
-        some = np.linspace(0, classes - 1, _CLASSES).astype(np.int64)
+        most, some = _FEWER[0], np.linspace(0, classes - 1, _CLASSES).astype(np.int64)
         place = np.full(classes, -1.0)
         place[some] = np.arange(_CLASSES)
-        predictions, target, classes = [p[:, some] for p in predictions], place[target.astype(np.int64)], _CLASSES
-    most = _ROWS[0] if metric in _SORTING else _ROWS[1]
-    if classes and metric != "log_loss":
-        most = min(most, max(2_000, (_WEIGHED[0] if metric in _SORTING else _WEIGHED[1]) // classes))
+        predictions, target = [p[:, some] for p in predictions], place[target.astype(np.int64)]
+    elif metric != "log_loss" and classes > _CLASSES:
+        most = min(most, max(_FEWER[1], _PROBABILITIES // classes))
     if len(target) > most:
-        some = _spread(target, most, rare=metric == "roc_auc")
+        some = _spread(target, most, of_each=_OF_A_CLASS.get(metric, 0))
         predictions, target = [p[some] for p in predictions], target[some]
     if metric == "log_loss":  # It sees the right class's probability, of however many classes.
         predictions, target = [_of_right_class(p, target)[:, None] for p in predictions], np.zeros(len(target))
@@ -220,13 +221,13 @@ def _of_right_class(chances: Predictions, target: Predictions) -> Predictions:
     return np.asarray(chances[np.arange(len(target)), target.astype(np.int64)])
 
 
-def _spread(target: Predictions, most: int, *, rare: bool) -> NDArray[np.int64]:
-    """Rows spread evenly over the target's order, so that classes and tails have their share; with `rare`, up to 100 of each class as well."""
+def _spread(target: Predictions, most: int, *, of_each: int) -> NDArray[np.int64]:
+    """Rows spread evenly over the target's order, so that classes and tails have their share, and up to so many of each class as well."""
     order = np.lexsort((np.random.default_rng(0).permutation(len(target)), target))
     chosen = order[np.linspace(0, len(target) - 1, most).astype(np.int64)]
-    if not rare:
+    if not of_each:
         return np.asarray(chosen)
-    few = [order[np.flatnonzero(target[order] == label)[:_OF_A_CLASS]] for label in np.unique(target)]
+    few = [order[np.flatnonzero(target[order] == label)[:of_each]] for label in np.unique(target)]
     return np.unique(np.concatenate([chosen, *few]))
 
 
