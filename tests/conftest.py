@@ -1,16 +1,16 @@
-"""The order of the tests, and which of them have one process to themselves when several share the work (`pytest -n`, pytest-xdist)."""
+"""The order of the tests, and which of them stay in one process when several share the work (`pytest -n`, pytest-xdist)."""
 
 from __future__ import annotations
 
 import pytest
 
 _SHARED = ("flight",)
-"""Fixtures of a session that take long to make: their tests are in one process."""
+"""Fixtures of a session that take long to make: the tests that use one stay together, so that it is made once."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files whose tests each take minutes come first, so that no process is left with one of them alone; the tests of a file stay together."""
+    """The files whose tests each take minutes come first, so that no process is left with one of them alone; a file's other tests stay together."""
     items.sort(key=lambda item: "long" not in item.path.parts)
     for item in items:
         names = getattr(item, "fixturenames", ())

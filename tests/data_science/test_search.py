@@ -50,7 +50,7 @@ def training(load: Any = load_diabetes, metric: str = "rmse") -> TrainingData:
 def test_the_search_keeps_its_budget_and_ranks_what_it_tried(load: Any, metric: str) -> None:
     data = training(load, metric)
     found = search(data, Search(metric=metric, seconds=5, families=ALL))
-    assert found.seconds <= 5 + 1.5
+    assert found.seconds <= 5 + 3
     endings, members = found.leaderboard[:2], found.leaderboard[2:]
     assert endings[0] == found.best
     assert {line.family for line in endings} == {"ensemble (accurate)", "ensemble (fast)"}
@@ -67,19 +67,21 @@ def test_the_search_keeps_its_budget_and_ranks_what_it_tried(load: Any, metric: 
 
 
 @pytest.mark.parametrize(
-    ("load", "metric"),
+    ("load", "metric", "tried_families", "trials"),
     [
-        (load_diabetes, "rmse"),
-        pytest.param(load_breast_cancer, "log_loss", marks=pytest.mark.long),
-        pytest.param(load_diabetes, "mae", marks=pytest.mark.long),
+        (load_diabetes, "mae", ("lightgbm", "extra_trees", "linear"), 4),
+        pytest.param(load_diabetes, "rmse", QUICK, 6, marks=pytest.mark.long),
+        pytest.param(load_breast_cancer, "log_loss", QUICK, 6, marks=pytest.mark.long),
     ],
 )
-def test_with_a_budget_of_trials_the_result_is_the_same_each_time(load: Any, metric: str) -> None:
+def test_with_a_budget_of_trials_the_result_is_the_same_each_time(
+    load: Any, metric: str, tried_families: tuple[str, ...], trials: int
+) -> None:
     data = training(load, metric)
 
     def tried(seed: int) -> Any:
         # One second would never do: the seconds do not count.
-        return search(data, Search(metric=metric, seconds=1, families=QUICK, seed=seed, budget_trials=6))
+        return search(data, Search(metric=metric, seconds=1, families=tried_families, seed=seed, budget_trials=trials))
 
     first, again, other = tried(1), tried(1), tried(2)
 
@@ -90,7 +92,7 @@ def test_with_a_budget_of_trials_the_result_is_the_same_each_time(load: Any, met
     assert first.endings["accurate"].onnx == again.endings["accurate"].onnx
     assert first.endings["fast"].onnx == again.endings["fast"].onnx
     assert what(first) != what(other)
-    assert max(t.number for t in first.leaderboard) == 6
+    assert max(t.number for t in first.leaderboard) == trials
 
 
 def long_tailed() -> TrainingData:
@@ -312,9 +314,9 @@ def test_where_all_call_the_same_the_better_probabilities_have_the_weight() -> N
 
 @pytest.mark.parametrize("metric", ["log_loss", "accuracy", "roc_auc"])
 def test_hundreds_of_classes_are_weighed_by_a_part_of_their_probabilities(monkeypatch: pytest.MonkeyPatch, metric: str) -> None:
-    """Every class's for every row took 8 s for each member by log loss, 18 by accuracy and six minutes by ROC-AUC."""
+    """Every class's for every row took 8 s for a weighing of six members by log loss, 18 by accuracy and six minutes by ROC-AUC."""
     random = np.random.default_rng(0)
-    rows, classes = 5_000, 300
+    rows, classes = 8_000, 300
     target = random.integers(0, classes, rows)
     members = {}
     for name, right in (("dull", 0.5), ("sharp", 2.0), ("noise", 0.0)):
@@ -332,7 +334,25 @@ def test_hundreds_of_classes_are_weighed_by_a_part_of_their_probabilities(monkey
     weights = dict(zip(members, ensemble.greedy(list(members.values()), target.astype(np.float64), metric), strict=True))
     assert max(weights, key=weights.__getitem__) == "sharp"
     assert weights["noise"] < 0.5 * weights["sharp"]
-    assert max(seen) <= 600_000  # of 1.5 million
+    assert max(seen) <= 1_000_000  # of 2.4 million
+
+
+def test_a_class_that_is_rare_among_many_is_seen_by_a_metric_in_which_it_counts_like_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    rows, classes = 30_000, 300
+    target = np.minimum(random.zipf(1.3, rows) - 1, classes - 1)
+    there = np.bincount(target, minlength=classes)
+    seen: list[int] = []
+
+    def counting(actual: Any, predicted: Any) -> float:
+        seen[:] = np.bincount(actual.astype(int), minlength=classes).tolist()
+        return 0.5
+
+    monkeypatch.setitem(METRICS, "f1", counting)
+    chances = np.full((rows, classes), 1 / classes)
+    ensemble.greedy([chances, chances], target.astype(np.float64), "f1")
+    assert sum(seen) < rows / 4
+    assert all(some >= min(10, all_) for some, all_ in zip(seen, there, strict=True))
 
 
 def test_what_log_loss_sees_of_the_right_class_gives_the_weights_that_all_probabilities_give() -> None:
@@ -513,7 +533,7 @@ def test_where_boosting_is_too_slow_for_others_it_is_fitted_once_and_not_tried_a
     for name in ("pace", "search", "refits"):
         monkeypatch.setattr(f"tabular.{name}.module", lambda family: slow if family == "lightgbm" else usual(family))
     found = search(training(), Search(seconds=8, families=("lightgbm",)), holdout=True)
-    assert found.seconds < 8 * 1.05 + 1
+    assert found.seconds < 8 + 3
     assert len(found.leaderboard) < 10
     assert slow.fits < 40
 
@@ -605,7 +625,7 @@ def test_probabilities_are_tempered_only_where_it_helps_on_other_rows() -> None:
 
 def test_the_ending_is_chosen_by_what_a_row_may_cost_or_by_name() -> None:
     data = training()
-    options = Search(families=("lightgbm", "extra_trees"), budget_trials=2)
+    options = Search(families=("linear", "extra_trees"), budget_trials=2)
     assert search(data, options).ending == "accurate"
     assert search(data, options, row_ms=5.0).ending == "accurate"
     found = search(data, options, row_ms=1e-6)
@@ -733,10 +753,9 @@ def test_a_budget_of_trials_that_all_failed_says_why() -> None:
         search(data, Search(families=("extra_trees",), budget_trials=1))
 
 
-@pytest.mark.long
 def test_what_a_row_was_measured_to_take_changes_nothing_with_a_budget_of_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     data = training()
-    options = Search(families=QUICK, budget_trials=4)
+    options = Search(families=("extra_trees", "linear"), budget_trials=3)
     usual = search(data, options, row_ms=1.0)
     monkeypatch.setattr("tabular.endings._row_ms", lambda *_: 40.0)
     slow = search(data, options, row_ms=1.0)
@@ -745,21 +764,19 @@ def test_what_a_row_was_measured_to_take_changes_nothing_with_a_budget_of_trials
 
 
 @pytest.mark.parametrize("when", ["never", "fitted", "finished"])
-@pytest.mark.long
 def test_a_tail_too_long_for_the_graph_is_not_fitted_on_a_log_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
     """Mostly it is found out when a member is fitted, from its first model; if not, when the endings are made."""
     if when == "finished":
         monkeypatch.setattr(Endings, "rehearse", lambda *_: True)
-        monkeypatch.setattr(
-            "tabular.endings._AGREEMENT", 1e-5
-        )  # How far off the exponential is depends on the processor; others differ by 1e-6.
+    if when != "never":  # How far off the exponential is depends on the processor; others differ by 1e-6.
+        monkeypatch.setattr("tabular.endings._AGREEMENT", 1e-5)
     random = np.random.default_rng(0)
     x = random.normal(size=(1500, 4)).astype(np.float32)
     y = 100 * np.exp((1 if when == "never" else 7) * (x[:, 0] + x[:, 1] / 2)).astype(np.float64)
     data = TrainingData("regression", 0, "rmse", Table(x[:1200], y[:1200]), Table(x[1200:], y[1200:]))
-    found = search(data, Search(families=("lightgbm", "neural"), budget_trials=4))
+    found = search(data, Search(families=("linear", "extra_trees"), budget_trials=3))
     failed = {t.family: t.failure for t in found.leaderboard if t.failure}
-    assert ("neural (log)" in failed) is (when != "never")
+    assert ("linear (log)" in failed) is (when != "never")
     assert set(failed.values()) <= {"its ONNX graph differs: the target's tail is too long for float32"}
     # What is left is an ensemble of all bags; it used to be the first bag of the first other member.
     assert max(len(member.models) for member in found.endings["accurate"].ensemble.members) > 1

@@ -13,7 +13,7 @@ from lockgate.commands import up
 
 @pytest.mark.parametrize(("code", "sign"), [(0, "✔"), (1, "✘")])
 def test_a_pipeline_that_has_ended_is_shown_as_ended_above_the_next_one(monkeypatch, tmp_path, code, sign):
-    """It was shown as running to the end: a picture is drawn while its run runs, and the next run knows nothing of this one."""
+    """A picture is drawn while its run runs, and the next run knows nothing of this one: dev was shown as running to the end."""
     monkeypatch.setattr(up, "_STANDS", {})
     pictures = []
 

@@ -279,7 +279,7 @@ def _run(args: argparse.Namespace, root: Path, pipeline: str, *words: str) -> in
         stop += " " + next(word.partition("=")[2] for word in words if word.startswith("environment="))
     parsed.lanes = _lanes_of(stop)
     code = command.run(parsed)
-    # What is drawn last is the run while it runs, and a later one's picture is drawn without its records.
+    # What is drawn last is the run while it runs, and a later one's picture is drawn without its records. The code is also that of the runs it started.
     _STANDS[stop] = "✘" if code else "✔"
     return code
 
