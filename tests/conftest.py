@@ -1,4 +1,4 @@
-"""The order of the tests, and which of them stay in one process when several share the work (`pytest -n`, pytest-xdist)."""
+"""Which tests stay in one process when several share the work (`pytest -n`, pytest-xdist)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ _SHARED = ("flight",)
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files whose tests each take minutes come first, so that no process is left with one of them alone; a file's other tests stay together."""
-    items.sort(key=lambda item: "long" not in item.path.parts)
+    """A file's other tests stay together, too: they share what their module makes."""
     for item in items:
         names = getattr(item, "fixturenames", ())
         group = next((name for name in _SHARED if name in names), None) or item.location[0]

@@ -112,6 +112,7 @@ def eights(seed: int) -> tuple[Any, Any]:
     return x[order][:, 18:40:5].astype(np.float32), (y[order] == 8).astype(np.float64)
 
 
+@pytest.mark.long
 def test_a_search_for_f1_finds_rare_rows_that_the_largest_probability_misses(tmp_path: Path) -> None:
     x, y = eights(0)
     data = TrainingData("classification", 2, "f1", Table(x[:900], y[:900]), Table(x[900:1200], y[900:1200]))

@@ -342,6 +342,7 @@ def test_stageprep_applies_the_recipe_of_the_package_and_reports_how_far_columns
     assert max(left_out) <= 2000 - prep["rows"]["stage"] <= sum(left_out)  # a cancelled flight has neither delay
 
 
+@pytest.mark.long
 def test_the_package_itself_as_champion_is_not_worse_and_nothing_is_better_than_itself(flight: Flight, tmp_path: Path) -> None:
     result = judge(flight, tmp_path / "same", "--champion", flight.package)
     decision = json.loads((tmp_path / "same" / "decision.json").read_text())
@@ -373,6 +374,7 @@ def weak(flight: Flight, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_a_candidate_clearly_worse_than_the_champion_is_refused(weak: Path) -> None:
     decision = json.loads((weak / "evaluation" / "decision.json").read_text())
     assert decision["verdict"] == "refused"
@@ -382,6 +384,7 @@ def test_a_candidate_clearly_worse_than_the_champion_is_refused(weak: Path) -> N
     assert "against the champion's" in check["sentence"]
 
 
+@pytest.mark.long
 def test_a_refused_model_is_kept_and_reported_and_nothing_is_registered(flight: Flight, weak: Path) -> None:
     root = flight.root
     before = registered(flight)
@@ -432,6 +435,7 @@ def test_evaluate_refuses_predictions_of_other_rows_and_two_candidates_of_one_na
     assert "two have the same name" in result.stderr
 
 
+@pytest.mark.long
 def test_predict_takes_a_model_of_another_origin_and_says_that_it_is_not_servable(flight: Flight, tmp_path: Path) -> None:
     code = """
 import mlflow.pyfunc
@@ -569,6 +573,7 @@ def test_the_stage_test_judges_the_request_contract(flight: Flight) -> None:
         ({"MLFLOW_TRACKING_URI": "sqlite:////dev/null/m.db"}, "error: MLflow: "),
     ],
 )
+@pytest.mark.long
 def test_a_store_that_is_not_there_is_named_and_the_model_is_kept(
     flight: Flight, tmp_path: Path, environment: dict[str, str], words: str
 ) -> None:

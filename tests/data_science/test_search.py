@@ -108,7 +108,7 @@ def long_tailed() -> TrainingData:
     [
         pytest.param(training(), id="number"),
         pytest.param(training(load_breast_cancer, "log_loss"), id="two", marks=pytest.mark.long),
-        pytest.param(training(load_wine, "log_loss"), id="three"),
+        pytest.param(training(load_wine, "log_loss"), id="three", marks=pytest.mark.long),
         pytest.param(long_tailed(), id="log"),
     ],
 )
@@ -625,7 +625,7 @@ def test_probabilities_are_tempered_only_where_it_helps_on_other_rows() -> None:
 
 def test_the_ending_is_chosen_by_what_a_row_may_cost_or_by_name() -> None:
     data = training()
-    options = Search(families=("linear", "extra_trees"), budget_trials=2)
+    options = Search(families=("extra_trees",), budget_trials=1)
     assert search(data, options).ending == "accurate"
     assert search(data, options, row_ms=5.0).ending == "accurate"
     found = search(data, options, row_ms=1e-6)
@@ -683,6 +683,7 @@ def test_if_every_family_fails_their_reasons_are_told() -> None:
         search(dataclasses.replace(data, train=Table(features, data.train.target)), Search(seconds=2, families=("extra_trees",)))
 
 
+@pytest.mark.long
 def test_progress_is_told_before_each_trial_with_the_best_so_far() -> None:
     told: list[tuple[float, str, Any, str]] = []
     found = search(training(), Search(families=("extra_trees",), budget_trials=4), progress=lambda *values: told.append(values))
@@ -727,6 +728,7 @@ def test_a_fold_without_a_class_is_no_model_that_is_always_right() -> None:
         assert model.predict(x).shape == (60, 2)
 
 
+@pytest.mark.long
 def test_a_metric_that_is_no_number_on_the_judged_rows_gives_way_to_the_usual_one() -> None:
     data = table(90, classes=3)
     target = data.train.target.copy()
@@ -755,7 +757,7 @@ def test_a_budget_of_trials_that_all_failed_says_why() -> None:
 
 def test_what_a_row_was_measured_to_take_changes_nothing_with_a_budget_of_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     data = training()
-    options = Search(families=("extra_trees", "linear"), budget_trials=3)
+    options = Search(families=("extra_trees", "linear"), budget_trials=2)
     usual = search(data, options, row_ms=1.0)
     monkeypatch.setattr("tabular.endings._row_ms", lambda *_: 40.0)
     slow = search(data, options, row_ms=1.0)
@@ -807,6 +809,7 @@ def test_a_class_of_one_row_is_trained_on_and_never_judged() -> None:
     assert found.model.predict(rare.validation.features).shape == (30, 3)
 
 
+@pytest.mark.long
 def test_two_thousand_columns_and_one_that_is_all_missing() -> None:
     data = table(200, columns=2000)
     for side in (data.train, data.validation):
@@ -887,6 +890,7 @@ def test_the_shortest_budget_gives_a_candidate_that_mlflow_could_load(tmp_path: 
     assert "not logged: no MLflow run" in result.stdout
 
 
+@pytest.mark.long
 def test_ten_thousand_levels_and_numbers_beyond_float32_give_a_candidate(tmp_path: Path) -> None:
     """A number that float32 can't hold used to be infinite for the models, and scikit-learn refuses what is infinite."""
     random = np.random.default_rng(0)

@@ -59,12 +59,14 @@ def test_lines_for_a_pipe_hold_every_change_and_no_control_codes(desk):
     assert re.fullmatch(r"Completed: A job to look at in \d+\.\d s; .+", lines[-1])
 
 
+@pytest.mark.long
 def test_control_codes_of_a_log_do_not_reach_the_reader(desk):
     done = desk.run("job.yml", "--rerun", GO=str(desk.folder / "already"))
     assert "not bold" in done.stdout
     assert "\x1b" not in done.stdout
 
 
+@pytest.mark.long
 def test_an_output_that_knows_no_symbols_is_no_crash(desk):
     desk.write("brief.yml", "type: pipeline\njobs: {one: {type: command, command: 'true', environment: {image: minimal}}}\n")
     done = desk.run("brief.yml", PYTHONIOENCODING="ascii")

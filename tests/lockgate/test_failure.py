@@ -45,6 +45,7 @@ def test_a_failed_node_stops_what_needs_it_and_shows_its_last_lines(setting, apa
     assert lines == [f"   {number}" for number in range(12, 31)] + ["   the reason"]
 
 
+@pytest.mark.long
 def test_a_failed_job_is_failed_in_the_workspace_and_in_json(shared):
     shared.write("json.yml", JOB.replace("SETTING", "true"))
     done = shared.run("json.yml", "--json", "--jobs", "1")
@@ -75,6 +76,7 @@ def test_a_node_that_leaves_no_file_a_crash_or_no_command_fails_with_a_sentence(
     assert "no-such-program: command not found" in done.stderr
 
 
+@pytest.mark.long
 def test_a_node_that_takes_too_long_is_ended_with_all_it_started(shared):
     shared.write(
         "slow.yml",
@@ -95,6 +97,7 @@ def test_a_node_that_takes_too_long_is_ended_with_all_it_started(shared):
     assert not shared.is_alive(shared.pid("middle"))
 
 
+@pytest.mark.long
 def test_what_a_command_leaves_behind_in_the_background_is_ended_with_it(shared):
     shared.write(
         "left.yml",
@@ -107,6 +110,7 @@ def test_what_a_command_leaves_behind_in_the_background_is_ended_with_it(shared)
     assert not shared.is_alive(shared.pid("left"))
 
 
+@pytest.mark.long
 def test_many_layers_of_nodes_do_not_hold_the_desk_up(shared):
     layers = ["first: {type: command, command: exit 1, environment: 'azureml:any:1', outputs: {o: {type: uri_folder}}}"]
     above = ["first"]

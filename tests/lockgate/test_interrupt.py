@@ -77,6 +77,7 @@ def test_an_interrupted_run_leaves_no_process(number, desk, monkeypatch):
     assert (nodes["family"], nodes["stubborn"]) == ("Canceled", "Canceled")
 
 
+@pytest.mark.long
 def test_a_second_ctrl_c_while_the_first_is_at_work_leaves_no_process(desk, monkeypatch):
     process, family = begin(desk, monkeypatch, FAMILY, "child", "grandchild", "stubborn")
     process.send_signal(signal.SIGINT)
@@ -96,6 +97,7 @@ def test_a_closed_terminal_leaves_no_process(desk, monkeypatch):
     assert last_job(desk)["status"] == "Canceled"
 
 
+@pytest.mark.long
 def test_a_reader_that_left_leaves_no_process(desk, monkeypatch):
     monkeypatch.setenv("HERE", str(desk.folder))
     desk.write("job.yml", SIMPLE.replace("two: ", "zero: {type: command, command: 'until [ -e \"$HERE/go\" ]; do sleep 0.02; done', "
@@ -110,6 +112,7 @@ def test_a_reader_that_left_leaves_no_process(desk, monkeypatch):
     assert last_job(desk)["status"] != "Running"
 
 
+@pytest.mark.long
 def test_a_command_in_a_session_of_its_own_is_ended_too(desk, monkeypatch):
     process, (child,) = begin(desk, monkeypatch, OWN_GROUP, "one")
     process.send_signal(signal.SIGINT)
@@ -117,6 +120,7 @@ def test_a_command_in_a_session_of_its_own_is_ended_too(desk, monkeypatch):
     assert not desk.is_alive(child)
 
 
+@pytest.mark.long
 def test_a_killed_run_takes_its_commands_along_and_the_next_run_says_what_became_of_it(desk, monkeypatch):
     direct = """\
     type: pipeline

@@ -82,6 +82,7 @@ def test_a_version_that_a_node_registered_is_in_the_workspace_with_its_bytes(tra
     assert Path(row["path"], "MLmodel").read_text() == "first"
 
 
+@pytest.mark.long
 def test_a_job_is_given_a_version_by_name(trained):
     outcome = trained[0].outcome("use-job.yml")
     assert Path(outcome["outputs"]["use"]["copy"]).read_text() == "first"
@@ -130,6 +131,7 @@ def test_a_reused_node_still_names_the_version_it_registered_and_registers_no_ot
     assert again["models"] == first["models"]
 
 
+@pytest.mark.long
 def test_versions_count_up_and_the_same_version_never_gets_other_bytes(trained):
     desk, _, _ = trained
     second = desk.outcome("train.yml", "--set", "inputs.text=second", "--set", "inputs.mode=more")

@@ -68,6 +68,7 @@ def test_an_unchanged_job_reuses_every_node_and_names_the_first_results(desk):
     assert "prep   reused: unchanged since " in shown
 
 
+@pytest.mark.long
 def test_a_changed_literal_reruns_the_node_that_reads_it(desk):
     assert reused(desk, "--set", "inputs.rows=4") == ["apart", "prep"]
     assert reused(desk, "--set", "inputs.rows=4") == ALL
@@ -91,6 +92,7 @@ def test_a_node_whose_input_comes_out_the_same_is_reused_though_the_one_before_i
     assert reused(desk) == ["apart", "train"]
 
 
+@pytest.mark.long
 def test_a_changed_command_reruns_its_node(desk):
     desk.write("train.yml", TRAIN.replace("cat ", "head "))
     assert reused(desk) == ["apart", "prep"]
@@ -104,25 +106,30 @@ def test_what_amlignore_leaves_out_changes_nothing(desk):
     assert reused(desk) == ALL
 
 
+@pytest.mark.long
 def test_what_amlignore_takes_back_in_is_code(desk):
     desk.write("src/keep.log", "kept\n")
     assert reused(desk) == ["apart", "train"]
 
 
+@pytest.mark.long
 def test_rerun_runs_everything(desk):
     assert reused(desk, "--rerun") == []
     assert reused(desk) == ALL
 
 
+@pytest.mark.long
 def test_force_rerun_of_the_file_is_obeyed(desk):
     assert reused(desk, "--set", "settings.force_rerun=true") == []
 
 
+@pytest.mark.long
 def test_a_changed_environment_of_a_node_reruns_it(desk):
     assert reused(desk, "--set", "jobs.train.environment=azureml:other:2") == ["apart", "prep"]
 
 
 @pytest.mark.parametrize("gone", ["made", "one", "made/table.csv"])
+@pytest.mark.long
 def test_results_that_were_deleted_are_not_reused(gone, desk):
     outputs = desk.outcome()["outputs"]["prep"]
     output, _, inner = gone.partition("/")
@@ -131,6 +138,7 @@ def test_results_that_were_deleted_are_not_reused(gone, desk):
     assert "prep" not in reused(desk)
 
 
+@pytest.mark.long
 def test_a_node_that_is_not_deterministic_is_never_reused(desk):
     changed = "jobs.apart.is_deterministic=false"
     assert reused(desk, "--set", changed) == ["prep", "train"]

@@ -181,6 +181,7 @@ def test_independent_nodes_run_at_the_same_time(shared):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 def test_a_folder_that_nodes_write_into_does_not_outlive_them(shared):
     shared.write("traces/src/hello.txt", "hello\n")
     shared.write(
@@ -197,6 +198,7 @@ def test_a_folder_that_nodes_write_into_does_not_outlive_them(shared):
     assert listings == ["hello.txt\noutputs\n"] * 2
 
 
+@pytest.mark.long
 def test_a_dangling_link_among_the_code_is_no_crash(shared):
     shared.write("links/src/hello.txt", "hello\n")
     (shared.folder / "links/src/.#hello.txt").symlink_to("nowhere")

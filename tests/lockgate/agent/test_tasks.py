@@ -261,6 +261,7 @@ def test_artifacts(project):
     assert sorted(path.name for path in (ended.folder / "artifacts").iterdir()) == ["a", "file", "folder", "nothing", "uploaded"]
 
 
+@pytest.mark.long
 def test_test_results_of_a_real_pytest(project):
     project.write("tests/test_it.py", """\
         import pytest
@@ -438,6 +439,7 @@ CACHE = """\
     """
 
 
+@pytest.mark.long
 def test_cache(project):
     project.write("lock.txt", "1\n")
 

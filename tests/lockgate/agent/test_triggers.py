@@ -189,6 +189,7 @@ def test_without_a_completed_run_it_is_refused(chain):
     assert len(list(chain.runs.iterdir())) == 1
 
 
+@pytest.mark.long
 def test_the_newest_run_counts_unless_another_is_chosen(chain):
     for _ in range(2):
         assert chain.run("pipelines/first.yml", "--no-follow").code == 0
@@ -221,6 +222,7 @@ def test_a_run_of_another_pipeline_is_no_run_of_the_resource(chain):
     assert "first" in ended.err
 
 
+@pytest.mark.long
 def test_version_branch_and_tags_of_a_resource_choose_its_run(chain):
     for branch in ("main", "side", "main"):
         assert chain.run("pipelines/first.yml", "--no-follow", "--branch", branch).code == 0

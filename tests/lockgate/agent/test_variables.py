@@ -142,6 +142,7 @@ def test_readonly_variables(project):
     assert "read-only" in ended.details["__default/set/2"]
 
 
+@pytest.mark.long
 def test_counters_count_over_runs_and_by_prefix(project):
     text = """\
         variables:
@@ -180,6 +181,7 @@ def test_names_of_runs(name, wanted, project):
     assert [project.record(run)["number"] for run in (1, 2)] in expected
 
 
+@pytest.mark.long
 def test_rev_begins_anew_when_the_rest_changes(project):
     text = "name: {word}.$(Rev:r)\nsteps: [{{script: 'true'}}]\n"
     numbers = [project.run_text(text.format(word=word)).record["number"] for word in ("a", "a", "b", "a")]

@@ -162,6 +162,7 @@ def test_killed_at_any_moment_nothing_is_half_there(cloud):
     assert all(digest(Path(made["path"]) / p.name) == digest(p) for p in big.iterdir())
 
 
+@pytest.mark.long
 def test_a_thousand_assets_are_listed(cloud):
     sys.path.insert(0, str(Path(__file__).parents[3] / "src"))
     from lockgate.workspace import assets

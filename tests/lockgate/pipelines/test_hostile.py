@@ -120,6 +120,7 @@ def test_billion_laughs_by_anchors(tmp_path):
     refused(tmp_path, "f.yml:1:5: found the anchor &a0; anchors are not supported by Azure Pipelines")
 
 
+@pytest.mark.long
 def test_billion_laughs_by_nested_each(tmp_path):
     each = "".join(f"{'  ' * n}- ${{{{ each v{n} in split('1,2,3,4,5,6,7,8,9,10', ',') }}}}:\n" for n in range(9))
     write(tmp_path, "steps:\n" + each + "  " * 9 + "- script: a\n")
@@ -388,6 +389,7 @@ def test_an_empty_template_included_100000_times(tmp_path):
     assert done.stdout or done.stderr
 
 
+@pytest.mark.long
 def test_a_matrix_of_50000_legs(tmp_path):
     legs = "".join(f"      L{number}: {{a: 1}}\n" for number in range(50_000))
     write(tmp_path, f"jobs:\n- job: A\n  strategy:\n    matrix:\n{legs}  steps: [{{script: a}}]\n")
