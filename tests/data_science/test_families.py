@@ -22,6 +22,8 @@ CLASSES = {"regression": 0, "binary": 2, "three classes": 3}
 FOREST = {"n_estimators": 30, "max_depth": 6, "max_features": "sqrt", "min_samples_leaf": 2}
 
 
+EPOCHS = 30
+"""Of a network, which would go on for hundreds until it gets no better."""
 CODE = 5
 """Column of a category's codes in every table here."""
 
@@ -59,7 +61,7 @@ def settings(family: str, trial: int, task: str = "binary") -> dict[str, Any]:
 
 def fitted(family: str, task: str, trial: int = 0) -> tuple[Any, TrainingData]:
     data = training(task)
-    epochs = 30 if family == "neural" else None  # Of hundreds until it gets no better, which takes ten seconds.
+    epochs = EPOCHS if family == "neural" else None
     return families.module(family).fit(data, settings(family, trial, task), Budget(None, seed=trial, trees=epochs)), data
 
 
@@ -154,7 +156,7 @@ def test_a_constant_target_still_exports(tmp_path: Path, family: str) -> None:
         with pytest.raises(Exception, match="All train targets are equal"):
             module.fit(flat, settings(family, 0), Budget(None))
         return
-    model = module.fit(flat, settings(family, 0), Budget(None))
+    model = module.fit(flat, settings(family, 0), Budget(None, trees=EPOCHS if family == "neural" else None))
     served = run_session(onnx(model, tmp_path, data.train.features.shape[1]), data.validation.features)
     np.testing.assert_allclose(served[:, 0], 3, atol=1e-4)
 

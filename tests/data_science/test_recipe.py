@@ -32,7 +32,7 @@ from tabular.recipe_frames import apply_recipe
 from tabular.recording import record
 from tabular.tables import load_training
 
-SEEDED = settings(max_examples=40, deadline=None, database=None, derandomize=True)
+SEEDED = settings(max_examples=25, deadline=None, database=None, derandomize=True)
 KINDS = {
     "a": "number",
     "b": "number",

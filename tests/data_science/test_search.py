@@ -624,7 +624,7 @@ def test_probabilities_are_tempered_only_where_it_helps_on_other_rows() -> None:
 
 
 def test_the_ending_is_chosen_by_what_a_row_may_cost_or_by_name() -> None:
-    data = training()
+    data = table(60, classes=0)
     options = Search(families=("extra_trees",), budget_trials=1)
     assert search(data, options).ending == "accurate"
     assert search(data, options, row_ms=5.0).ending == "accurate"
