@@ -124,11 +124,12 @@ def report() -> None:
     """For each library its size, and by how much the error grows without it; for each order, what it changes; each of the code that most of its cells are of."""
     cells = found()
     print(f"the code here is {code_of(SOURCE)}; {SECONDS} s; {machine()}")
-    for title, shown in (("without a library", (AGAIN, *LIBRARIES)), ("in another order", (AGAIN, *ORDERS))):
-        codes = Counter(cell.split("/")[3] for cell in cells if cell.split("/")[2] in shown and cell.split("/")[2] != AGAIN)
+    for title, asked in (("without a library", (AGAIN, *LIBRARIES)), ("in another order", (AGAIN, *ORDERS))):
+        codes = Counter(cell.split("/")[3] for cell in cells if cell.split("/")[2] in asked and cell.split("/")[2] != AGAIN)
         code = codes.most_common(1)[0][0] if codes else ""
         errors = {name.rsplit("/", 1)[0]: float(str(cell["error"])) for name, cell in cells.items() if cell["code"] == code}
         names = sorted({cell.split("/")[0] for cell in errors})
+        shown = [variant for variant in asked if any(shared(errors, name, variant) for name in names)]
         print(f"\nerror on test rows {title}, relative to the search as it is, by code {code or '(no cells yet)'}")
         print(f"  {'':<18}" + "".join(f"{variant:>16}" for variant in shown))
         means: dict[str, list[float]] = {variant: [] for variant in shown}
