@@ -22,8 +22,6 @@ CLASSES = {"regression": 0, "binary": 2, "three classes": 3}
 FOREST = {"n_estimators": 30, "max_depth": 6, "max_features": "sqrt", "min_samples_leaf": 2}
 
 
-EPOCHS = 30
-"""Of a network, which would go on for hundreds until it gets no better."""
 CODE = 5
 """Column of a category's codes in every table here."""
 
@@ -59,10 +57,14 @@ def settings(family: str, trial: int, task: str = "binary") -> dict[str, Any]:
     return dict(chosen.settings)
 
 
+def budget(family: str, seed: int = 0) -> Budget:
+    """Without a deadline; a network, which would go on for hundreds of epochs until it gets no better, has thirty."""
+    return Budget(None, seed=seed, trees=30 if family == "neural" else None)
+
+
 def fitted(family: str, task: str, trial: int = 0) -> tuple[Any, TrainingData]:
     data = training(task)
-    epochs = EPOCHS if family == "neural" else None
-    return families.module(family).fit(data, settings(family, trial, task), Budget(None, seed=trial, trees=epochs)), data
+    return families.module(family).fit(data, settings(family, trial, task), budget(family, trial)), data
 
 
 def test_every_epoch_of_a_network_has_its_rows_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +158,7 @@ def test_a_constant_target_still_exports(tmp_path: Path, family: str) -> None:
         with pytest.raises(Exception, match="All train targets are equal"):
             module.fit(flat, settings(family, 0), Budget(None))
         return
-    model = module.fit(flat, settings(family, 0), Budget(None, trees=EPOCHS if family == "neural" else None))
+    model = module.fit(flat, settings(family, 0), budget(family))
     served = run_session(onnx(model, tmp_path, data.train.features.shape[1]), data.validation.features)
     np.testing.assert_allclose(served[:, 0], 3, atol=1e-4)
 
