@@ -255,6 +255,7 @@ def test_where_no_member_is_fast_enough_one_is_made_shorter(family: str) -> None
         assert line.settings["learning_rate"] > 1.2 * whole.settings["learning_rate"]
 
 
+@pytest.mark.alone
 def test_a_shorter_member_is_made_within_the_time_and_only_if_fast_may_be_chosen() -> None:
     data = training()
     options = Search(families=("lightgbm",), seconds=8, trials=1)
@@ -419,6 +420,7 @@ def many_classes(classes: int, rows: int) -> TrainingData:
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_hundreds_of_classes_leave_time_for_what_does_not_take_trees_for_each() -> None:
     """Boosting had all of the time, for one or two iterations: 300 classes came to a loss of 4.6, and come to 2.4 now; a linear model alone took 57 of 30 s."""
     data = many_classes(150, 6000)
@@ -430,6 +432,7 @@ def test_hundreds_of_classes_leave_time_for_what_does_not_take_trees_for_each() 
     assert alone.best.score < 0.75 * baseline(data.task, data, "log_loss")
 
 
+@pytest.mark.alone
 def test_thousands_of_columns_leave_time_for_what_does_not_put_them_into_bins_for_each_fold() -> None:
     """Each fold of LightGBM took longer than the first member may, before its first iteration: 2,000 columns took 40 of 30 s, for a single tree."""
     random = np.random.default_rng(0)
@@ -810,6 +813,7 @@ def test_a_class_of_one_row_is_trained_on_and_never_judged() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_two_thousand_columns_and_one_that_is_all_missing() -> None:
     data = table(200, columns=2000)
     for side in (data.train, data.validation):
