@@ -16,7 +16,7 @@ const PLACES = { pipeline: "/pipeline/", variables: "/variables/" };
 
 function serviceWith(schema) {
   if (!schema?.definitions?.pipeline || !schema.definitions.variablesTemplate) {
-    throw new Error("the schema has no definitions of pipeline and variablesTemplate; is it Microsoft's service-schema.json?");
+    throw new Error("the schema has no definitions of pipeline and variablesTemplate; is it that of Azure Pipelines?");
   }
   const service = getLanguageService();
   // The schemas are handed over as objects. What a schemaRequestService answers is used as it is, so one

@@ -1,4 +1,4 @@
-"""Microsoft's own check of Azure Pipelines files: their language service on Node, with the JSON schema in `shared/reference`.
+"""Microsoft's own check of Azure Pipelines files: their language service on Node, with the facts of their JSON schema.
 
 It knows every key of the schema and every input of the tasks that Microsoft ships. It does not know Azure: expressions,
 conditions, the names in `dependsOn`, and what a template takes are not looked at.
@@ -19,9 +19,10 @@ from typing import Any
 
 import pytest
 
+from microsoft.schema import schema
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-SCHEMA = ROOT.parent / "shared" / "reference" / "service-schema.json"
 CACHE = ROOT / ".tools" / "microsoft"
 MARKETPLACE_TASKS = frozenset({"AzureMLJobWaitTask@1"})
 """Tasks of marketplace extensions, unknown to the schema, that pipelines may use all the same. Their inputs are not checked."""
@@ -43,7 +44,7 @@ def problems(files: Iterable[Path]) -> dict[Path, list[str]]:
 
     Each problem reads `line:column: message`, in the words of the language service. The tasks of `MARKETPLACE_TASKS` are
     known to it. Patterns are not held against template expressions, which are no names yet. Skips the test, with the reason,
-    where Node, npm, the schema or, for the install, a network is missing.
+    where Node, npm or, for the install, a network is missing.
     """
     found = {}
     for file, many in _check(files, MARKETPLACE_TASKS).items():
@@ -70,10 +71,10 @@ def _check(files: Iterable[Path], tasks: frozenset[str]) -> dict[Path, list[dict
     except Unavailable as reason:
         pytest.skip(f"Microsoft's check of Azure Pipelines files: {reason}")
     with tempfile.TemporaryDirectory() as folder:
-        schema = Path(folder) / "schema.json"
-        schema.write_text(json.dumps(_with_tasks(json.loads(SCHEMA.read_text(encoding="utf-8")), tasks)), encoding="utf-8")
+        file = Path(folder) / "schema.json"
+        file.write_text(json.dumps(_with_tasks(schema(), tasks)), encoding="utf-8")
         done = subprocess.run(
-            [node, str(HERE / "check.mjs"), str(schema), *names],
+            [node, str(HERE / "check.mjs"), str(file), *names],
             cwd=modules,
             capture_output=True,
             encoding="utf-8",
@@ -86,16 +87,16 @@ def _check(files: Iterable[Path], tasks: frozenset[str]) -> dict[Path, list[dict
     return {file: answer[name] for name, file in names.items()}
 
 
-def _with_tasks(schema: dict[str, Any], tasks: frozenset[str]) -> dict[str, Any]:
+def _with_tasks(whole: dict[str, Any], tasks: frozenset[str]) -> dict[str, Any]:
     """Add tasks, with any inputs. Without that their steps are held against the first task of the schema: three messages or more."""
-    definition = schema["definitions"]["task"]
+    definition = whole["definitions"]["task"]
     for task in sorted(tasks):
         definition["properties"]["task"]["anyOf"].append({"ignoreCase": "value", "enum": [task]})
         named = {"ignoreCase": "value", "pattern": f"^{re.escape(task)}$"}
         definition["anyOf"].append(
             {"properties": {"task": named, "inputs": {"type": "object"}}, "firstProperty": ["task"], "required": ["task"]}
         )
-    return schema
+    return whole
 
 
 def _short(message: str) -> str:
@@ -104,8 +105,6 @@ def _short(message: str) -> str:
 
 def _ready() -> tuple[str, Path]:
     """Return Node, and the folder that holds its modules."""
-    if not SCHEMA.is_file():
-        raise Unavailable(f"there is no {SCHEMA}")
     commands = [shutil.which(name) for name in ("node", "npm")]
     if not all(commands):
         raise Unavailable("there is no node or no npm on PATH")
