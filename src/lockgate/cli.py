@@ -28,13 +28,19 @@ _COMMANDS: Final = {
 }
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The command line."""
+def build_parser(wanted: str | None = None) -> argparse.ArgumentParser:
+    """The command line.
+
+    Args:
+        wanted: the command whose options are needed; all of them if None. Each command's options stand in its own module, which takes a while to import.
+    """
     parser = argparse.ArgumentParser(prog="lockgate", description="Runs this repository's Azure files on one machine.")
     parser.add_argument("--version", action="version", version=f"lockgate {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in _COMMANDS.items():
-        importlib.import_module(f"lockgate.commands.{name}").add(commands.add_parser(name, help=text, description=text))
+        command = commands.add_parser(name, help=text, description=text)
+        if wanted in (None, name):
+            importlib.import_module(f"lockgate.commands.{name}").add(command)
     return parser
 
 
@@ -43,7 +49,8 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that can't show a sign is no reason to stop a run
-    args = build_parser().parse_args()
+    # The first word is the command, unless it is an option of lockgate's own, which has no value.
+    args = build_parser(next((word for word in sys.argv[1:] if not word.startswith("-")), None)).parse_args()
     try:
         code = importlib.import_module(f"lockgate.commands.{args.command}").run(args)
     except LockgateError as error:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import forked
 from tabular.project import Project, load_project
 
 T = TypeVar("T")
@@ -37,8 +38,10 @@ def process(*arguments: object, cwd: Path, **environment: str) -> subprocess.Com
 
 
 def step(script: str, *arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a step of `data-science/src`."""
-    return process(SOURCE / script, *arguments, cwd=cwd, **environment)
+    """Run a step of `data-science/src`, in a process that begins with its libraries loaded."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "AZUREML_"))}
+    given = {**inherited, "PYTHONPATH": str(SOURCE), **environment}
+    return forked.run("steps", [SOURCE / script, *arguments], cwd=cwd, env=given)
 
 
 def done(result: subprocess.CompletedProcess[str]) -> str:

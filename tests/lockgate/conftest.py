@@ -16,6 +16,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import forked
 import pytest
 
 PATIENCE = 60.0
@@ -57,15 +58,7 @@ class Desk:
         return [*command, "--root", str(self.folder)] if words[0] == "run" else command
 
     def call(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.arguments(*words),
-            cwd=self.folder,
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        return forked.run("desk", self.arguments(*words)[1:], cwd=self.folder, env={**os.environ, **environment}, timeout=PATIENCE)
 
     def run(self, file: str = "job.yml", *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return self.call("run", file, *options, **environment)

@@ -1,25 +1,27 @@
-"""MLflow, kept out of the way: it takes seconds to import, so it lives in a process of its own, begun early.
+"""MLflow, kept out of the way of a step.
 
-Only what works on every MLflow server from 2.x on, Azure Machine Learning's included, is used: parameters, metrics,
-tags, artifacts, registered models and their versions.
+A tracking server on this machine is spoken to in a thread (`tracking_server.py`). Every other store, such as Azure Machine Learning's, has
+MLflow's own client (`mlflow_client.py`): it takes seconds to import, so it lives in a process of its own, begun early.
 """
 
 from __future__ import annotations
 
 import atexit
 import logging
-import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from .errors import UserError
-from .imports import without
+from .tracking_server import TrackingServer, is_on_this_machine
+
+if TYPE_CHECKING:
+    from .mlflow_client import MlflowClient
 
 T = TypeVar("T")
 _LONGEST = 480
@@ -40,11 +42,17 @@ def _guarded(function: Callable[..., T], *given: Any) -> T:
     """
     try:
         return function(*given)
-    except _OWN_FAULTS:
+    except (*_OWN_FAULTS, UserError):
         raise
     except Exception as error:  # noqa: BLE001 - MLflow, and for Azure Machine Learning its plugin, raise what their libraries do
         lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         raise UserError(f"MLflow: {' '.join(lines[:3])}; look at MLFLOW_TRACKING_URI and MLFLOW_RUN_ID") from None
+
+
+class _Chosen:
+    """Who speaks to the store, in the thread or process that does."""
+
+    backend: TrackingServer | MlflowClient
 
 
 def _leave() -> None:
@@ -55,66 +63,38 @@ def _leave() -> None:
     os._exit(0)
 
 
-def _begin(run: str, experiment: str) -> None:
-    """Import MLflow in the process that will use it, and open the store, which takes a while the first time. A failure comes back when it is used."""
+def _begin_in_thread(run: str, experiment: str) -> None:
+    server = _Chosen.backend = TrackingServer(os.environ["MLFLOW_TRACKING_URI"])
+    if run and server.artifacts_of(run) is None:
+        _begin_with_client(run, experiment)
+
+
+def _begin_in_process(run: str, experiment: str) -> None:
     atexit.register(_leave)  # What is registered later, as by MLflow, comes before.
-    with without("pandas", "polars", "pyarrow"):
-        import mlflow.tracking  # noqa: F401
-    if run:
-        _client().get_run(run)
-    else:
-        _client().get_experiment_by_name(experiment)
+    _begin_with_client(run, experiment)
 
 
-def _client() -> Any:
-    from mlflow.tracking import MlflowClient
+def _begin_with_client(run: str, experiment: str) -> None:
+    from .mlflow_client import MlflowClient
 
-    return MlflowClient()
+    client = _Chosen.backend = MlflowClient()
+    client.open(run, experiment)
 
 
 def _log(run: str, parameters: dict[str, str], metrics: dict[str, float], tags: dict[str, str], files: list[str]) -> None:
-    from mlflow.entities import Metric, Param, RunTag
-    from mlflow.utils.time import get_current_time_millis
-
-    client = _client()
-    now = get_current_time_millis()
-    client.log_batch(
-        run,
-        [Metric(name, value, now, 0) for name, value in metrics.items()],
-        [Param(name, value) for name, value in parameters.items()],
-        [RunTag(name, value) for name, value in tags.items()],
-    )
-    for file in files:
-        if Path(file).is_dir():
-            client.log_artifacts(run, file, Path(file).name)
-        else:
-            client.log_artifact(run, file)
+    _Chosen.backend.log(run, parameters, metrics, tags, files)
 
 
 def _register(run: str, folder: str, name: str, tags: dict[str, str], description: str) -> dict[str, str]:
-    from mlflow.exceptions import MlflowException
-
-    client = _client()
-    client.log_artifacts(run, folder, "model")
-    try:
-        client.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-    source = f"{client.get_run(run).info.artifact_uri}/model"
-    version = client.create_model_version(name, source, run, tags=tags, description=description)
-    return {"name": name, "version": str(version.version), "source": source, "run_id": run}
+    return _Chosen.backend.register(run, folder, name, tags, description)
 
 
 def _new_run(experiment: str) -> str:
-    client = _client()
-    found = client.get_experiment_by_name(experiment)
-    identifier = found.experiment_id if found else client.create_experiment(experiment)
-    return str(client.create_run(identifier).info.run_id)
+    return _Chosen.backend.new_run(experiment)
 
 
 def _end(run: str) -> None:
-    _client().set_terminated(run)
+    _Chosen.backend.end(run)
 
 
 class Tracking:
@@ -129,15 +109,23 @@ class Tracking:
         self._own = not self.run
         self._experiment = experiment
         self._on = bool(need or self.run or os.environ.get("MLFLOW_TRACKING_URI"))
-        self._pool: ProcessPoolExecutor | None = None
+        self._pool: Executor | None = None
         self._pending: list[Future[None]] = []
 
     def __enter__(self) -> Self:
         if self._on:
-            self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
             if self._own:
                 self.run = ""
-            self._ask(_begin, self.run, self._experiment)  # Now, so that it is ready when it is needed.
+            # Now, so that it is ready when it is needed; what goes wrong is said by what needs it.
+            if is_on_this_machine(os.environ.get("MLFLOW_TRACKING_URI", "")):
+                self._pool = ThreadPoolExecutor(1)
+                self._ask(_begin_in_thread, self.run, self._experiment)
+            else:
+                import multiprocessing
+                from concurrent.futures import ProcessPoolExecutor
+
+                self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+                self._ask(_begin_in_process, self.run, self._experiment)
         else:
             print("not logged: no MLflow run (set MLFLOW_TRACKING_URI to log)")
         return self
@@ -153,9 +141,12 @@ class Tracking:
                     self._answer(self._ask(_end, self.run))
             else:
                 wait(self._pending, _PATIENCE)
-                # A store that can't be reached is asked again for minutes.
-                for child in multiprocessing.active_children():
-                    child.terminate()
+                if not isinstance(self._pool, ThreadPoolExecutor):
+                    import multiprocessing
+
+                    # A store that can't be reached is asked again for minutes.
+                    for child in multiprocessing.active_children():
+                        child.terminate()
         finally:
             self._pool.shutdown(cancel_futures=kind is not None)
 

@@ -16,6 +16,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """End all, and say what was ended."""
     from lockgate.agent.runs import Runs
+    from lockgate.state import STATE_FOLDER
+    from lockgate.tracking import service
     from lockgate.workspace import endpoints, jobs
     from lockgate.workspace.cloud import all_stores
 
@@ -28,6 +30,9 @@ def run(args: argparse.Namespace) -> int:
             for one in endpoints.all_endpoints(store, "online")
             if endpoints.stop(store, one.name)
         ]
+    # The last: what ends before it may have something to log.
+    if service.stop(root / STATE_FOLDER / "mlflow"):
+        ended.append("the tracking server")
     print("\n".join(f"ended {what}" for what in ended) or "nothing was running")
     if any(what.startswith("endpoint") for what in ended):
         print("lockgate up --endpoints brings the endpoints back")

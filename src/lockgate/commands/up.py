@@ -157,24 +157,22 @@ class _Infrastructure:
         if commit_of(root).branch != "refs/heads/main":
             self._missing = [place for place in self._missing if place.name == "dev"]
         self._beside: dict[str, subprocess.Popen[bytes]] = {}
-        self._tracking: subprocess.Popen[bytes] | None = None
         missing = {place.name for place in self._missing}
         _STANDS.update({f"{INFRASTRUCTURE_NAME} {place.name}": "✔" for place in delivery.places(root) if place.name not in missing})
 
     def __enter__(self) -> Self:
-        # What goes wrong here is said by the job that needs it.
-        self._tracking = subprocess.Popen(
-            [sys.executable, "-m", "lockgate.execution.tracking", str(self._root)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        from lockgate.state import STATE_FOLDER
+        from lockgate.tracking import service
+
+        # The training's last nodes log to it; until then it has brought in MLflow.
+        service.wake(self._root / STATE_FOLDER / "mlflow")
         return self
 
     def __exit__(self, *_: object) -> None:
-        begun = [*self._beside.values(), *([self._tracking] if self._tracking else [])]
-        for process in begun:
+        for process in self._beside.values():
             if process.poll() is None:
                 process.terminate()
-        for process in begun:
+        for process in self._beside.values():
             process.wait()
 
     def _log(self, name: str) -> Path:

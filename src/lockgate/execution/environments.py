@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import re
 import sys
 from pathlib import Path
@@ -41,6 +42,18 @@ def pin_differences(conda_file: Path) -> list[str]:
             if installed != match[2]:
                 differences.append(f"{match[1]} is {installed} here, {match[2]} in Azure")
     return differences
+
+
+def installed_packages() -> list[str]:
+    """NAME-VERSION of everything installed for this Python, sorted: the names of the folders with its description, since reading them takes a second."""
+    found = set()
+    for folder in sys.path:
+        try:
+            names = os.listdir(folder or ".")
+        except OSError:
+            continue  # A zip file, or nothing.
+        found |= {name.removesuffix(".dist-info") for name in names if name.endswith(".dist-info")}
+    return sorted(found)
 
 
 def _python(item: Node) -> list[str]:

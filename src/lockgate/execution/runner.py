@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import compileall
 import hashlib
-import importlib.metadata
 import os
 import shutil
 import sys
@@ -18,7 +17,7 @@ import yaml
 
 from lockgate.errors import RunError, StateError
 from lockgate.execution.bindings import NodeOutput, ParentInput, references, render_command
-from lockgate.execution.environments import pin_differences
+from lockgate.execution.environments import installed_packages, pin_differences
 from lockgate.execution.events import JobView, NodeStatus, NodeView, Watcher
 from lockgate.execution.graph import in_order
 from lockgate.execution.isolation import Packages, in_it, packages_of, python_of
@@ -27,6 +26,8 @@ from lockgate.execution.process import Running, stop_all
 from lockgate.execution.specification import DATA_ASSETS, Literal, PathInput, PipelineJob, PipelineNode, Port, Value, with_article
 from lockgate.interrupts import Interrupts
 from lockgate.processes import tail
+from lockgate.tracking import journal, service
+from lockgate.tracking.versions import versions_of_run
 from lockgate.workspace import jobs, models
 from lockgate.workspace.content import Hasher, ignore_patterns, list_files
 from lockgate.workspace.locate import Located, asset_of, datastore_folder, locate
@@ -35,9 +36,11 @@ from lockgate.workspace.references import parse as references_of
 from lockgate.workspace.store import Store, dumps
 
 _POLL: Final = 0.05
+_LOOK_AFTER: Final = 1.0
+"""Seconds after which the tracking server is started again, should somebody have killed it."""
 _MARK: Final = "LOCKGATE_AZUREML_NODE"
 """In the environment of all processes of a node, with its folder."""
-_REUSE_FORMAT: Final = "3"
+_REUSE_FORMAT: Final = "4"
 
 
 @dataclass
@@ -135,7 +138,7 @@ class Runner:
         self._packages: dict[str, Packages] = {}
         self._pythons: dict[str, Path] = {}
         # The desk runs nodes in its own Python: other packages there, other results.
-        self._installed = sorted({f"{d.metadata['Name']}=={d.version}" for d in importlib.metadata.distributions()})
+        self._installed = installed_packages()
         self._name = name or jobs.new_job_name()
         self._folder = store.job_folder(self._name)
         self._hasher = Hasher(store.folder / "hashes.json")
@@ -146,7 +149,9 @@ class Runner:
         views = {name: NodeView(name, tuple(sorted(node.needs()))) for name, node in job.nodes.items()}
         self._view = self.view = JobView(self._name, job.display_name, views)
         self._started: dict[str, _Started] = {}
-        self._mlflow: Any = None
+        self._mlflow = store.mlflow_folder
+        self._tracking = ""
+        self._looked_after = 0.0
         self._parent_run = ""
 
     def run(self) -> Outcome:
@@ -354,6 +359,7 @@ class Runner:
             if self._unwatched:
                 raise BrokenPipeError
             self._collect()
+            self._look_after_tracking()
             self._skip()
             ready = [self._job.nodes[v.name] for v in self._view.nodes.values() if v.status == "waiting" and self._is_ready(v)]
             # The nodes that more wait for come first: they are the longer way.
@@ -371,6 +377,14 @@ class Runner:
             if not progress:
                 self._tell(lambda: self._watcher.tick(self._view))
                 time.sleep(_POLL)
+
+    def _look_after_tracking(self) -> None:
+        if self._started and time.monotonic() - self._looked_after > _LOOK_AFTER:
+            self._looked_after = time.monotonic()
+            address = service.ensure(self._mlflow)
+            if address != self._tracking:
+                self._view.notes.append(f"the tracking server was ended, and its port is taken: what is running can't log; new nodes log to {address}")
+                self._tracking = address
 
     def _is_ready(self, view: NodeView) -> bool:
         return all(self._view.nodes[need].status in ("completed", "reused") for need in view.needs)
@@ -445,7 +459,10 @@ class Runner:
             **inherited,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{inherited.get('PATH', '')}",
             "PYTHONUNBUFFERED": "1",
-            "MLFLOW_TRACKING_URI": self._store.mlflow_uri,
+            "MLFLOW_TRACKING_URI": self._tracking,
+            # A store that has gone is said within seconds; MLflow's own patience is minutes.
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+            "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
             "MLFLOW_RUN_ID": run,
             "MLFLOW_EXPERIMENT_NAME": self._job.experiment,
             "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -482,17 +499,11 @@ class Runner:
             return
         taken: list[tuple[str, str]] = []
         try:
-            for found in self._mlflow.versions_of_run(started.run):
+            for found in versions_of_run(self._mlflow, started.run):
                 models.take_in(
-                    self._store,
-                    found["name"],
-                    found["version"],
-                    found["folder"],
-                    tags=found["tags"],
-                    description=found["description"],
-                    job=self._name,
+                    self._store, found.name, found.version, found.folder, tags=found.tags, description=found.description, job=self._name
                 )
-                taken.append((found["name"], found["version"]))
+                taken.append((found.name, found.version))
         except (StateError, OSError) as error:
             self._finish(started, "failed", f"a model that it registered could not be taken in: {error}")
             return
@@ -543,7 +554,7 @@ class Runner:
             "canceled": ("Canceled", "KILLED"),
         }
         recorded, ended = names[status]
-        self._mlflow.end_run(started.run, status=ended)
+        journal.end_run(self._mlflow, started.run, status=ended)
         jobs.record_node(
             self._store, self._name, view.name, recorded, seconds=view.seconds, reused_from=None,
             outputs={name: str(path) for name, path in started.outputs.items()}, run_id=started.run,
@@ -601,25 +612,22 @@ class Runner:
     # MLflow -----------------------------------------------------------------------------------------------------------
 
     def _begin_run(self, node: PipelineNode) -> str:
-        if self._mlflow is None:
-            from lockgate.execution.tracking import MlflowStore
-
-            self._mlflow = MlflowStore(self._store.mlflow_folder)
+        self._tracking = service.ensure(self._mlflow)
         own = {**self._job.tags, "lockgate.job": self._name, "lockgate.file": str(self._job.path)}
         if self._job.kind != "pipeline":
-            run: str = self._mlflow.begin_run(self._job.experiment, self._job.display_name, None, own)
+            run = journal.begin_run(self._mlflow, self._job.experiment, self._job.display_name, None, own)
             jobs.set_job_run(self._store, self._name, run)
             return run
         if not self._parent_run:
-            self._parent_run = self._mlflow.begin_run(self._job.experiment, self._job.display_name, None, own)
+            self._parent_run = journal.begin_run(self._mlflow, self._job.experiment, self._job.display_name, None, own)
             jobs.set_job_run(self._store, self._name, self._parent_run)
         tags = {"lockgate.job": self._name, "lockgate.node": node.name}
-        return str(self._mlflow.begin_run(self._job.experiment, node.display_name, self._parent_run, tags))
+        return journal.begin_run(self._mlflow, self._job.experiment, node.display_name, self._parent_run, tags)
 
     def _end_parent(self, status: jobs.Status) -> None:
         if self._parent_run:
             ended = {"Completed": "FINISHED", "Canceled": "KILLED"}.get(status, "FAILED")
-            self._mlflow.end_run(self._parent_run, status=ended)
+            journal.end_run(self._mlflow, self._parent_run, status=ended)
 
 
 def _text(value: Any) -> str:

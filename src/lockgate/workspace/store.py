@@ -1,7 +1,7 @@
 """Where a workspace lives on disk, and its database.
 
 .lockgate/
-  mlflow/mlflow.db  mlflow/artifacts/        MLflow's store, shared by all workspaces
+  mlflow/mlflow.db  mlflow/artifacts/        MLflow's store, shared by all workspaces; lockgate.tracking serves it
   azure.db                                   resource groups, workspaces, registries
   content/<sha256>/                          the bytes of all assets, each once
   registries/<name>/                         as a workspace
@@ -114,11 +114,6 @@ class Store:
     def mlflow_folder(self) -> Path:
         """The folder of MLflow's store."""
         return self.state / "mlflow"
-
-    @property
-    def mlflow_uri(self) -> str:
-        """The tracking URI of MLflow's store."""
-        return f"sqlite:///{self.mlflow_folder / 'mlflow.db'}"
 
     @property
     def mlflow_artifacts(self) -> Path:

@@ -15,6 +15,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import forked
 import pytest
 
 PATIENCE = 30.0
@@ -200,15 +201,8 @@ class Project:
 
     def call(self, *words: str, **environment: str) -> Ended:
         """Run any command of the desk to its end."""
-        done = subprocess.run(
-            self.arguments(*words),
-            cwd=self.folder,
-            env=_environment(HERE=str(self.folder), **environment),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        given = _environment(HERE=str(self.folder), **environment)
+        done = forked.run("desk", self.arguments(*words)[1:], cwd=self.folder, env=given, timeout=PATIENCE)
         assert "Traceback" not in done.stdout + done.stderr, done.stderr
         return Ended(self, done.returncode, done.stdout, done.stderr)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import forked
 import pytest
 
 
@@ -28,15 +28,8 @@ class Cloud:
 
     def az(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Call az; options may stand in one word with spaces between."""
-        return subprocess.run(
-            [sys.executable, "-m", "lockgate.az", *words],
-            cwd=self.folder,
-            env={**os.environ, "LOCKGATE_ROOT": str(self.folder), **environment},
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
+        given = {**os.environ, "LOCKGATE_ROOT": str(self.folder), **environment}
+        return forked.run("desk", ["-m", "lockgate.az", *words], cwd=self.folder, env=given, timeout=100)
 
     def get(self, *words: str) -> Any:
         """The result of a command that must succeed."""
