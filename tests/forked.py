@@ -89,7 +89,7 @@ def serve(kind: str, control: int) -> None:
                 if not data:
                     return
                 *streams, asked_by, told_to = descriptors
-                with open(asked_by, "rb") as stream:
+                with os.fdopen(asked_by, "rb") as stream:
                     asked = json.loads(stream.read())
                 process = os.fork()
                 if process == 0:
@@ -168,19 +168,30 @@ class _Forker:
         code = f"from forked import serve; serve({kind!r}, {theirs.fileno()})"
         path = os.pathsep.join([str(ROOT / "tests"), environment.get("PYTHONPATH", "")]).rstrip(os.pathsep)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", code], env={**environment, "PYTHONPATH": path}, pass_fds=[theirs.fileno()], cwd=ROOT, start_new_session=True
+            [sys.executable, "-c", code],
+            env={**environment, "PYTHONPATH": path},
+            pass_fds=[theirs.fileno()],
+            cwd=ROOT,
+            start_new_session=True,
         )
         theirs.close()
         if ours.recv(1) != b"+":
             raise RuntimeError(f"the process that forks {kind} ended at its start")
         self._ours = ours
 
-    def run(self, words: Sequence[str], folder: str, environment: Mapping[str, str], given: bytes | None, patience: float) -> tuple[int, bytes, bytes]:
+    def run(
+        self, words: Sequence[str], folder: str, environment: Mapping[str, str], given: bytes | None, patience: float
+    ) -> tuple[int, bytes, bytes]:
         """Run to the end: exit code, stdout, stderr."""
         import tempfile
 
         asked = json.dumps({"words": list(words), "folder": folder, "environment": dict(environment)}).encode()
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as into, tempfile.TemporaryFile() as request:
+        with (
+            tempfile.TemporaryFile() as out,
+            tempfile.TemporaryFile() as err,
+            tempfile.TemporaryFile() as into,
+            tempfile.TemporaryFile() as request,
+        ):
             into.write(given or b"")
             into.seek(0)
             request.write(asked)
@@ -188,7 +199,7 @@ class _Forker:
             told, tell = os.pipe()
             socket.send_fds(self._ours, [b"."], [into.fileno(), out.fileno(), err.fileno(), request.fileno(), tell])
             os.close(tell)
-            with open(told, "rb", buffering=0) as answers:
+            with os.fdopen(told, "rb", buffering=0) as answers:
                 code = _wait(answers, words, patience)
             out.seek(0)
             err.seek(0)

@@ -33,6 +33,31 @@ def end_marked(mark: str) -> None:
             continue  # It has ended, or is not ours.
 
 
+def is_used(folder: Path) -> bool:
+    """Whether a process works in a folder, has a file of it open, or was told of it. Where nobody can say, as without Linux's /proc, it is."""
+    if sys.platform != "linux":
+        return True
+    wanted = os.fsencode(folder)
+    for process in Path("/proc").glob("[0-9]*"):
+        if process.name == str(os.getpid()):
+            continue
+        try:
+            said = b"".join((process / name).read_bytes() for name in ("cmdline", "environ"))
+            links = [process / "cwd", *(process / "fd").iterdir()]
+            if wanted in said or any(_leads_into(link, wanted) for link in links):
+                return True
+        except OSError:
+            continue  # It has ended, or is another user's, who can't be in here.
+    return False
+
+
+def _leads_into(link: Path, folder: bytes) -> bool:
+    try:
+        return os.fsencode(link.readlink()).startswith(folder)
+    except OSError:
+        return False
+
+
 def tail(log: Path, count: int) -> list[str]:
     """The last lines of a log that are not empty, without a terminal's control codes; of the last MB. Nothing if it can't be read."""
     try:

@@ -31,7 +31,7 @@ _AT_ONCE: Final = 100
 """Parameters or tags in one request, at most, as MLflow allows."""
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The server refused a request.
 
     Attributes:
@@ -67,7 +67,7 @@ class TrackingServer:
         """The folder of a run's artifacts; None if it is not on this machine.
 
         Raises:
-            Refused: there is no such run.
+            RefusedError: there is no such run.
         """
         address = str(self._ask("GET", "runs/get", {"run_id": run})["run"]["info"]["artifact_uri"])
         if address.startswith("file:"):
@@ -78,7 +78,7 @@ class TrackingServer:
         """Begin a run; its id."""
         try:
             identifier = self._ask("GET", "experiments/get-by-name", {"experiment_name": experiment})["experiment"]["experiment_id"]
-        except Refused as refused:
+        except RefusedError as refused:
             if refused.code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             identifier = self._ask("POST", "experiments/create", {"name": experiment})["experiment_id"]
@@ -92,7 +92,7 @@ class TrackingServer:
     def log(self, run: str, parameters: Mapping[str, str], metrics: Mapping[str, float], tags: Mapping[str, str], files: list[str]) -> None:
         """Log to a run: files and folders by their name."""
         now = _now()
-        rows = {
+        rows: dict[str, list[dict[str, Any]]] = {
             "metrics": [{"key": key, "value": value, "timestamp": now, "step": 0} for key, value in metrics.items()],
             "params": [{"key": key, "value": value} for key, value in parameters.items()],
             "tags": [{"key": key, "value": value} for key, value in tags.items()],
@@ -112,7 +112,7 @@ class TrackingServer:
         source = f"{self._copy(run, Path(folder), 'model')}"
         try:
             self._ask("POST", "registered-models/create", {"name": name})
-        except Refused as refused:
+        except RefusedError as refused:
             if refused.code != "RESOURCE_ALREADY_EXISTS":
                 raise
         pairs = [{"key": key, "value": value} for key, value in tags.items()]
@@ -123,7 +123,7 @@ class TrackingServer:
     def _copy(self, run: str, source: Path, name: str) -> Path:
         artifacts = self.artifacts_of(run)
         if artifacts is None:
-            raise Refused("INVALID_STATE", f"the artifacts of run {run} are not on this machine")
+            raise RefusedError("INVALID_STATE", f"the artifacts of run {run} are not on this machine")
         artifacts.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             shutil.copytree(source, artifacts / name, dirs_exist_ok=True)
@@ -148,7 +148,9 @@ class TrackingServer:
         except ValueError:
             found = {"message": text.decode(errors="replace")}
         if answer.status != http.client.OK:
-            raise Refused(str(found.get("error_code", "")), str(found.get("message") or f"{method} {path}: {answer.status} {answer.reason}"))
+            raise RefusedError(
+                str(found.get("error_code", "")), str(found.get("message") or f"{method} {path}: {answer.status} {answer.reason}")
+            )
         return dict(found)
 
     def _connected(self) -> http.client.HTTPConnection:
@@ -170,7 +172,9 @@ class TrackingServer:
 
     def _silent(self, error: Exception) -> UserError:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
-        self._gone = f"MLflow: the tracking server {self._uri} does not answer ({why.lower()}); this step's results are not logged: run it again"
+        self._gone = (
+            f"MLflow: the tracking server {self._uri} does not answer ({why.lower()}); this step's results are not logged: run it again"
+        )
         return UserError(self._gone)
 
 

@@ -271,6 +271,8 @@ class JobRun:
             self.outcome = "Failed"
         finally:
             end_marked(f"LOCKGATE_JOB={self.run.mark}.{self.key}")
+            if self.outcome in _GOOD and not self.canceled:
+                self.run.sources.give_back(self.folders.workspace)
             shutil.rmtree(self.folders.temp, ignore_errors=True)
             self.run.keep_variables(self.key + (f".{hook}" if hook else ""), self.variables)
         return self.outcome

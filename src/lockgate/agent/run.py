@@ -119,7 +119,7 @@ class Run:
         self._lock = threading.RLock()
         self._started_at = datetime.now(timezone.utc)
         self._kept_variables: dict[str, dict[str, str]] = {}
-        self.sources = Sources(self.folder.path / "sources", {"self": root, **request.repositories})
+        self.sources = Sources(self.folder.path / "sources", {"self": root, **request.repositories}, self.runs.state / "sources")
         self.view = View("run", str(self.folder.id), name)
         self.predefined = request.predefined
         self.scopes = Scopes(

@@ -42,7 +42,14 @@ def run(args: argparse.Namespace) -> int:
     service.settle(folder)
     print(f"MLflow of {root}: http://127.0.0.1:{args.port}  (Ctrl-C ends it)", flush=True)
     command = [str(python), "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(args.port)]
-    command += ["--backend-store-uri", f"sqlite:///{folder / DATABASE}", "--default-artifact-root", store.mlflow_artifacts.as_uri(), "--workers", "1"]
+    command += [
+        "--backend-store-uri",
+        f"sqlite:///{folder / DATABASE}",
+        "--default-artifact-root",
+        store.mlflow_artifacts.as_uri(),
+        "--workers",
+        "1",
+    ]
     process = subprocess.Popen(command)
     try:
         return process.wait()

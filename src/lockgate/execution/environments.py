@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import re
 import sys
 from pathlib import Path
@@ -49,7 +48,7 @@ def installed_packages() -> list[str]:
     found = set()
     for folder in sys.path:
         try:
-            names = os.listdir(folder or ".")
+            names = [path.name for path in Path(folder or ".").iterdir()]
         except OSError:
             continue  # A zip file, or nothing.
         found |= {name.removesuffix(".dist-info") for name in names if name.endswith(".dist-info")}

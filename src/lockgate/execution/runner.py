@@ -383,7 +383,9 @@ class Runner:
             self._looked_after = time.monotonic()
             address = service.ensure(self._mlflow)
             if address != self._tracking:
-                self._view.notes.append(f"the tracking server was ended, and its port is taken: what is running can't log; new nodes log to {address}")
+                self._view.notes.append(
+                    f"the tracking server was ended, and its port is taken: what is running can't log; new nodes log to {address}"
+                )
                 self._tracking = address
 
     def _is_ready(self, view: NodeView) -> bool:

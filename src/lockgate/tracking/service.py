@@ -55,7 +55,9 @@ def ensure(folder: Path) -> str:
             else:
                 return _start(folder, lock.fileno())
         time.sleep(_POLL)
-    raise StateError(f"{folder}: the lock of the tracking server is held, and no port is written; end what holds it (lockgate down), and try again")
+    raise StateError(
+        f"{folder}: the lock of the tracking server is held, and no port is written; end what holds it (lockgate down), and try again"
+    )
 
 
 def _start(folder: Path, lock: int) -> str:

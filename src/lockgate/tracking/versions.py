@@ -51,7 +51,9 @@ def versions_of_run(folder: Path, run: str) -> list[RegisteredVersion]:
         ).fetchall()
         found = []
         for name, version, source, description in rows:
-            tags = connection.execute("SELECT key, value FROM model_version_tags WHERE name = ? AND version = ?", (name, version)).fetchall()
+            tags = connection.execute(
+                "SELECT key, value FROM model_version_tags WHERE name = ? AND version = ?", (name, version)
+            ).fetchall()
             found.append(RegisteredVersion(name, str(version), _folder_of(source), dict(tags), description or ""))
         return found
 

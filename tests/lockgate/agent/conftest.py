@@ -15,8 +15,9 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-import forked
 import pytest
+
+import forked
 
 PATIENCE = 30.0
 """Seconds after which a condition that should come true never will."""

@@ -292,3 +292,60 @@ def test_a_resumed_run_has_each_kind_of_change_and_keeps_what_steps_made(project
         "two", "one", "two", "made", "of the target", "gone.txt': No such file or directory", "ran", "in a folder", "a file",
         "a file now", "a folder now", "target", "target",
     ]  # fmt: skip
+
+
+def test_the_tree_of_an_earlier_job_is_as_new(project):
+    """A job that ended well leaves its files to the next; whatever it did to them is undone, and the person's files are never touched."""
+    names = ("edited", "same-size-and-time", "mode", "named", "gone/in", "moved", "to-folder", "linked", "closed/in", "kept")
+    files = [f"{name}.txt" for name in names]
+    for name in files:
+        project.write(name, f"{name}\n")
+    project.write(
+        "q.yml",
+        """\
+        steps:
+        - bash: |
+            stat -c %i kept.txt
+            echo more >> edited.txt
+            stamp=$(stat -c %y same-size-and-time.txt); sed -i 's/same/SAME/' same-size-and-time.txt; touch -d "$stamp" same-size-and-time.txt
+            chmod +x mode.txt; chmod 700 closed; ln named.txt other-name; rm -r gone; mv moved.txt elsewhere.txt
+            rm to-folder.txt; mkdir to-folder.txt; echo x > to-folder.txt/x
+            rm linked.txt; ln -s "$HERE/readme.txt" linked.txt; mkdir -p new/deep; echo new > new/deep/file
+            git config user.name x; git config user.email x@y; git add -A; git commit -qm "of a step"; echo "*" > .git/info/exclude
+        """,
+    )
+    project.write(
+        "p.yml",
+        """\
+        steps:
+        - bash: |
+            stat -c %i kept.txt
+            git status --short; git log -1 --format=%s; git config user.name
+            find . -path ./.git -prune -o -printf '%M %p %l\\n' | sort; cat *.txt */*.txt
+        """,
+    )
+    project.git("add", "-A")
+    project.git("commit", "--quiet", "-m", "second")
+    clean = said(project.run())
+    spoilt = project.run("q.yml")
+    assert spoilt.code == 0, spoilt.err
+    changed = said(spoilt)
+    assert said(project.run()) == clean
+    assert changed[0] == clean[0]  # What no step touched is the very same file: nothing was copied.
+    assert all(project.read(name) == f"{name}\n" for name in files)
+
+
+def test_a_tree_that_a_process_uses_still_is_not_given_on(project):
+    project.write(
+        "p.yml",
+        """\
+        steps:
+        - bash: |
+            stat -c %i readme.txt
+            env -i PATH="$PATH" setsid sh -c 'until test -e "$1/go"; do sleep 0.05; done' sh "$HERE" > /dev/null 2>&1 &
+        """,
+    )
+    first = said(project.run())
+    second = said(project.run())
+    (project.folder / "go").touch()
+    assert first[0] != second[0]

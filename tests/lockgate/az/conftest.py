@@ -9,8 +9,9 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-import forked
 import pytest
+
+import forked
 
 
 class Cloud:
