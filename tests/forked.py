@@ -178,6 +178,11 @@ class _Forker:
         if ours.recv(1) != b"+":
             raise RuntimeError(f"the process that forks {kind} ended at its start")
         self._ours = ours
+        atexit.register(self._end)
+
+    def _end(self) -> None:
+        self._ours.close()
+        self._process.wait()
 
     def run(
         self, words: Sequence[str], folder: str, environment: Mapping[str, str], given: bytes | None, patience: float

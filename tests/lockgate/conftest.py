@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 
 import forked
+from lockgate.tracking import service
 
 PATIENCE = 60.0
 """Seconds after which a condition that should come true never will."""
@@ -100,8 +100,15 @@ class Desk:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute(query, values)]
 
+    def mlflow(self, query: str, *values: str) -> list[Any]:
+        """Rows of MLflow's database, once the tracking server has taken in what was said."""
+        service.settle(self.folder / ".lockgate/mlflow")
+        with closing(sqlite3.connect(self.folder / ".lockgate/mlflow/mlflow.db")) as connection:
+            return connection.execute(query, values).fetchall()
+
     def close(self) -> None:
         """End what a failed test has left running."""
+        service.stop(self.folder / ".lockgate/mlflow")
         for process in self.started:
             process.kill()
             process.wait()
@@ -112,19 +119,7 @@ class Desk:
                 os.kill(number, signal.SIGKILL)
 
 
-@pytest.fixture(scope="session")
-def _store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MLflow database with its tables, which take seconds to make."""
-    desk = Desk(tmp_path_factory.mktemp("store"))
-    desk.write("first.yml", "type: pipeline\njobs: {first: {type: command, command: 'true', environment: 'azureml:any:1'}}\n")
-    desk.outcome("first.yml")
-    return desk.folder / ".lockgate" / "mlflow" / "mlflow.db"
-
-
-def _desk(folder: Path, store: Path) -> Iterator[Desk]:
-    mlflow = folder / ".lockgate" / "mlflow"
-    mlflow.mkdir(parents=True)
-    shutil.copyfile(store, mlflow / "mlflow.db")
+def _desk(folder: Path) -> Iterator[Desk]:
     desk = Desk(folder)
     try:
         yield desk
@@ -133,12 +128,12 @@ def _desk(folder: Path, store: Path) -> Iterator[Desk]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, _store: Path) -> Iterator[Desk]:
+def desk(tmp_path: Path) -> Iterator[Desk]:
     """A desk for one test."""
-    yield from _desk(tmp_path, _store)
+    yield from _desk(tmp_path)
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, _store: Path) -> Iterator[Desk]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """A desk for the tests of a module that do not get into each other's way."""
-    yield from _desk(tmp_path_factory.mktemp("desk"), _store)
+    yield from _desk(tmp_path_factory.mktemp("desk"))

@@ -89,6 +89,7 @@ def test_down_ends_jobs(desk):
     done = desk.call("down", "--root", str(desk.folder))
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("ended job ")
+    assert "ended the tracking server\n" in done.stdout
     assert process.wait(30) == 130
     assert desk.call("down", "--root", str(desk.folder)).stdout == "nothing was running\n"
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -108,13 +106,12 @@ def test_an_unknown_version_is_refused_in_one_line_that_lists_those_there_are(tr
 
 def test_mlflow_has_one_parent_run_and_a_child_for_each_node(trained):
     desk, outcome, _ = trained
-    with closing(sqlite3.connect(desk.folder / ".lockgate/mlflow/mlflow.db")) as connection:
-        runs = connection.execute(
-            "SELECT r.run_uuid, r.name, r.status, p.value FROM runs r JOIN experiments e USING (experiment_id) "
-            "JOIN tags j ON j.run_uuid = r.run_uuid AND j.key = 'lockgate.job' AND j.value = ? "
-            "LEFT JOIN tags p ON p.run_uuid = r.run_uuid AND p.key = 'mlflow.parentRunId' WHERE e.name = 'training'",
-            (outcome["name"],),
-        ).fetchall()
+    runs = desk.mlflow(
+        "SELECT r.run_uuid, r.name, r.status, p.value FROM runs r JOIN experiments e USING (experiment_id) "
+        "JOIN tags j ON j.run_uuid = r.run_uuid AND j.key = 'lockgate.job' AND j.value = ? "
+        "LEFT JOIN tags p ON p.run_uuid = r.run_uuid AND p.key = 'mlflow.parentRunId' WHERE e.name = 'training'",
+        outcome["name"],
+    )
     (parent,) = [run for run, _, _, above in runs if above is None]
     assert sorted((name, status, above) for _, name, status, above in runs if above) == [
         ("quiet", "FINISHED", parent),
@@ -144,6 +141,5 @@ def test_versions_count_up_and_the_same_version_never_gets_other_bytes(trained):
     )
     kept = {row["version"]: Path(row["path"], "MLmodel").read_text() for row in desk.rows("SELECT * FROM assets")}
     assert kept == {"1": "first", "2": "second"}
-    with closing(sqlite3.connect(desk.folder / ".lockgate/mlflow/mlflow.db")) as connection:
-        statuses = dict(connection.execute("SELECT name, status FROM runs ORDER BY start_time").fetchall())
+    statuses = dict(desk.mlflow("SELECT name, status FROM runs ORDER BY start_time"))
     assert (statuses["register"], statuses["The training"]) == ("FAILED", "FAILED")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lockgate.tracking import service
+
 COMPONENT = """\
     type: command
     name: step
@@ -109,7 +111,8 @@ def test_a_node_has_its_own_variables_and_those_of_the_shell_but_no_foreign_mlfl
     told = json.loads(Path(ran[0]["outputs"]["code"]["told"], "told.json").read_text())
     assert (told["COLOUR"], told["SIZE"], told["FROM_OUTSIDE"]) == ("deep red", "12", "yes")
     assert told["MLFLOW_STRANGER"] is None
-    assert told["MLFLOW_TRACKING_URI"] == f"sqlite:///{shared.folder}/.lockgate/mlflow/mlflow.db"
+    assert told["MLFLOW_TRACKING_URI"] == service.ensure(shared.folder / ".lockgate/mlflow")
+    assert told["MLFLOW_TRACKING_URI"].startswith("http://127.0.0.1:")
     assert told["MLFLOW_EXPERIMENT_NAME"] == "job"
     runs = {row["name"]: row["run_id"] for row in shared.rows("SELECT * FROM nodes WHERE job = ?", ran[0]["name"])}
     assert told["MLFLOW_RUN_ID"] == runs["code"] != "outside"

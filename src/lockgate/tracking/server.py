@@ -20,6 +20,8 @@ from lockgate.tracking.versions import DATABASE
 
 _LOOK: Final = 0.2
 """Seconds between two looks at whether something was said, whether to end, and whether the folder is still there."""
+_LOOK_ASLEEP: Final = 2.0
+"""The same while nobody has connected; what connects or ends it wakes it at once."""
 
 
 class _Life:
@@ -29,10 +31,13 @@ class _Life:
         self._lock_file = folder / LOCK
         self._lock = os.fstat(lock).st_ino
         self._asked = False
+        self.asleep = True
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._ask)
 
     def _ask(self, *_: object) -> None:
+        if self.asleep:
+            os._exit(0)
         self._asked = True
 
     @property
@@ -103,7 +108,8 @@ class _Intake:
 def _sleep(door: socket.socket, life: _Life) -> bool:
     """Wait until somebody connects; False if the end comes first."""
     while not life.over:
-        if select.select([door], [], [], _LOOK)[0]:
+        if select.select([door], [], [], _LOOK_ASLEEP)[0]:
+            life.asleep = False
             return True
     return False
 

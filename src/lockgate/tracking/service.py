@@ -78,11 +78,12 @@ def _start(folder: Path, lock: int) -> str:
         beside.write_text(json.dumps({"port": port}), encoding="utf-8")
         beside.replace(folder / ADDRESS)
         with (folder / LOG).open("ab") as log:
-            subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "lockgate.tracking.server", str(folder), str(lock), str(door.fileno())],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, pass_fds=(lock, door.fileno()),
                 env={name: os.environ[name] for name in _KEPT if name in os.environ}, cwd=folder,
             )  # fmt: skip
+    process.returncode = 0  # It outlives whoever started it, and nobody waits for it.
     return _address(port)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 import forked
+from lockgate.tracking import service
 
 
 class Cloud:
@@ -48,9 +50,10 @@ class Cloud:
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> Cloud:
+def empty(tmp_path: Path) -> Iterator[Cloud]:
     """A desk with nothing in it."""
-    return Cloud(tmp_path)
+    yield Cloud(tmp_path)
+    service.stop(tmp_path / ".lockgate/mlflow")
 
 
 @pytest.fixture
@@ -73,6 +76,8 @@ def furnish(empty: Cloud) -> Cloud:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Cloud:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """A desk with what a delivery has, for all tests of a module: they leave it as it is."""
-    return furnish(Cloud(tmp_path_factory.mktemp("shared")))
+    folder = tmp_path_factory.mktemp("shared")
+    yield furnish(Cloud(folder))
+    service.stop(folder / ".lockgate/mlflow")

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from lockgate.tracking import service
+
 pytestmark = pytest.mark.long
 
 JOB = """\
@@ -180,6 +182,7 @@ def test_a_command_is_a_job_of_its_own(desk):
     assert (desk.folder / "out/named-outputs/made/word.txt").read_text() == "hello alone\n"
     model = desk.get("ml", "model", "create", "-n", "m", "--path", "azureml://jobs/alone/outputs/made", "--type", "custom_model")
     assert model["job_name"] == "alone"
+    service.settle(desk.folder / ".lockgate/mlflow")
     database = sqlite3.connect(desk.folder / ".lockgate/mlflow/mlflow.db")
     tags = dict(database.execute("SELECT key, value FROM tags").fetchall())
     runs = database.execute("SELECT count(*) FROM runs").fetchone()[0]
