@@ -38,6 +38,11 @@ def is_used(folder: Path) -> bool:
     if sys.platform != "linux":
         return True
     wanted = os.fsencode(folder)
+    # Twice: a process that forks and ends between the list and the look has a new number.
+    return _is_used(wanted) or _is_used(wanted)
+
+
+def _is_used(wanted: bytes) -> bool:
     for process in Path("/proc").glob("[0-9]*"):
         if process.name == str(os.getpid()):
             continue

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from lockgate.agent.git import git
@@ -25,26 +25,31 @@ def put(origin: Path, sha: str, target: Path, kept: Path, content: str) -> None:
     refs = refs.replace(" refs/heads/", " refs/remotes/origin/")
     key = hashlib.sha256("\0".join((str(origin), sha, refs, content)).encode()).hexdigest()[:16]
     ready = kept / key
-    if ready.is_dir():
-        shutil.copytree(ready, target / ".git")
-        if not (target / ".git" / "shallow").exists() and git(target, "update-index", "-q", "--refresh").returncode == 0:
-            return
-        shutil.rmtree(target / ".git")
+    if ready.is_dir() and _copied(ready, target / ".git") and git(target, "update-index", "-q", "--refresh").returncode == 0:
+        return
+    shutil.rmtree(target / ".git", ignore_errors=True)
     _make(origin, sha, refs, target)
     git(target, "read-tree", "HEAD")
     git(target, "update-index", "-q", "--refresh")
     if (target / ".git" / "shallow").exists():  # It changes with every fetch.
         return
-    beside = kept / f".{key}.{os.getpid()}"
-    shutil.rmtree(beside, ignore_errors=True)
     kept.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(target / ".git", beside)
+    beside = Path(tempfile.mkdtemp(prefix=".", dir=kept))
+    shutil.copytree(target / ".git", beside, dirs_exist_ok=True)
     for old in kept.glob("[!.]*"):  # One commit and one state of the files at a time.
         shutil.rmtree(old, ignore_errors=True)
     try:
         beside.rename(ready)
-    except OSError:  # Another run was quicker.
+    except OSError:  # Another job was quicker.
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _copied(ready: Path, target: Path) -> bool:
+    try:
+        shutil.copytree(ready, target)
+    except OSError:  # Another job is just putting a newer one in its place.
+        return False
+    return True
 
 
 def _make(origin: Path, sha: str, refs: str, target: Path) -> None:

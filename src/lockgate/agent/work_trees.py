@@ -91,12 +91,17 @@ def mend(tree: Path, stamps: dict[str, list[Any]], snapshot: Snapshot) -> list[s
     folders |= {name for name, entry in snapshot.entries.items() if entry.kind == "folder"}
     good: set[str] = set()
     usual = stat.S_IMODE(tree.parent.stat().st_mode)  # Of a folder that was made just so.
+    gone: set[str] = set()
     for name, found in list(_walk(tree)):
         path = tree / name
+        if name.rpartition("/")[0] in gone:
+            gone.add(name)
+            continue
         entry = snapshot.entries.get(name)
         if stat.S_ISDIR(found.st_mode):
             if name not in folders:
                 shutil.rmtree(path)
+                gone.add(name)
             elif entry is None and stat.S_IMODE(found.st_mode) != usual:
                 path.chmod(usual)
             continue

@@ -342,7 +342,8 @@ def test_a_tree_that_a_process_uses_still_is_not_given_on(project):
         steps:
         - bash: |
             stat -c %i readme.txt
-            env -i PATH="$PATH" setsid sh -c 'until test -e "$1/go"; do sleep 0.05; done' sh "$HERE" > /dev/null 2>&1 &
+            env -i PATH="$PATH" setsid sh -c 'touch "$1/up"; until test -e "$1/go"; do sleep 0.05; done' sh "$HERE" > /dev/null 2>&1 &
+            until test -e "$HERE/up"; do sleep 0.02; done
         """,
     )
     first = said(project.run())

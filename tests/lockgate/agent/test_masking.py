@@ -126,8 +126,8 @@ def test_a_secret_is_hidden_however_it_became_one(way, project):
     }[way]
     body = "".join(f"- bash: |\n    {step}\n  displayName: x\n  env: {{GIVEN: $(pw)}}\n" for step in steps)
     ended = project.run_text(f"variables:\n- group: g\nsteps:\n{body}", "--variable-groups", "groups.yml")
-    # The run's archive of the repository holds groups.yml, which the person put there.
-    (ended.folder / "sources" / "self.tar").unlink()
+    # The run's snapshot of the repository holds groups.yml, which the person put there.
+    (ended.folder / "sources" / "self.bytes").unlink()
     assert ended.code == 0, ended.err
     assert "\n".join(leaks(ended, secret)) == ""
     assert "***" in ended.logs
