@@ -9,12 +9,15 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-import catboost
 import numpy as np
 from numpy.typing import NDArray
 
+from ..imports import without
 from ..trees import Transform, Tree, Trees
 from . import MOST_TREES, PATIENCE, Budget, Table, TrainingData, transformed
+
+with without("matplotlib", "plotly"):  # It predicts by pandas.
+    import catboost
 
 _FILE = "catboost.cbm"
 _UNSEEN: Final = -10.0

@@ -6,8 +6,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
-
 from . import Budget, TrainingData, forest_trees, forests
 
 _MOST_LEAVES = 12_000
@@ -18,6 +16,8 @@ _CLASSES = 20
 
 def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> forests.Forest:
     """Train until the forest is full or the deadline."""
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+
     kind = ExtraTreesRegressor if data.task == "regression" else ExtraTreesClassifier
     most = _MOST_LEAVES / max(1.0, data.classes / _CLASSES)
     least = max(int(settings.get("min_samples_leaf", 3)), math.ceil(len(data.train.target) / most))

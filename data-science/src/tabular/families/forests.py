@@ -9,11 +9,14 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.tree._tree import NODE_DTYPE
-from sklearn.tree._tree import Tree as NativeTree
 
+from ..imports import without
 from ..trees import Transform, Tree, Trees, floor32
 from . import Budget, TrainingData
+
+with without("pandas"):
+    from sklearn.tree._tree import NODE_DTYPE
+    from sklearn.tree._tree import Tree as NativeTree
 
 _FILE = "forest.npz"
 _BATCH = 20

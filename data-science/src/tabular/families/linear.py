@@ -9,9 +9,8 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, Ridge
 
+from ..imports import without
 from ..layers import LINEAR_BINS, Layers, fit_bins, fit_scaler, inputs
 from ..trees import Transform
 from . import PASSES, Budget, TrainingData, dense, linear_seconds
@@ -22,6 +21,9 @@ _TRIED: Final = 5
 
 def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> dense.Dense:
     """Train. A regression has no stopping half-way: whoever begins it knows that there is time."""
+    with without("pandas"):  # To train alone: what predicts needs NumPy.
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import LogisticRegression, Ridge
     passes = 1
     scaler = fit_scaler(data.train.features)
     bins = fit_bins(data.train.features, LINEAR_BINS, budget.rows(data))

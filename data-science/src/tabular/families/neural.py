@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier, MLPRegressor
 
+from ..imports import without
 from ..layers import NETWORK_BINS, Layers, batch_rows, fit_bins, fit_scaler, inputs
 from ..trees import Transform
 from . import Budget, TrainingData, dense, transformed
@@ -25,6 +24,9 @@ _PATIENCE: Final = 12
 
 def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> dense.Dense:
     """Train for `epochs`, the rate falling to nothing as a cosine; the epoch with the smallest error on the watched rows stays."""
+    with without("pandas"):  # To train alone: what predicts needs NumPy.
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.neural_network import MLPClassifier, MLPRegressor
     scaler = fit_scaler(data.train.features)
     bins = fit_bins(data.train.features, NETWORK_BINS, budget.rows(data))
     x = inputs(data.train.features, scaler, bins)

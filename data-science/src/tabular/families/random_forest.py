@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-
 from . import Budget, TrainingData, forests
 
 
 def fit(data: TrainingData, settings: dict[str, Any], budget: Budget) -> forests.Forest:
     """Train the whole forest. `settings` are scikit-learn's parameters."""
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
     kind = RandomForestRegressor if data.task == "regression" else RandomForestClassifier
     trees = int(settings.pop("n_estimators"))
     model = kind(**settings)
