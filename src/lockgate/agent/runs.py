@@ -8,7 +8,9 @@
     state/<stage>.<job>.json     which steps have ended and what they set: what --resume goes by
     variables.json               the variables that every job ended with, secrets hidden
     artifacts/<name>/  attachments/  summary/  approvals/
+    sources/<alias>.{index.json,bytes}     the repositories as they were when the run began
     work/<stage>.<job>/{s,a,b,TestResults}  temp/
+  sources/<hash>/                the newest snapshot of a repository, and work trees that jobs have done with
   counters.json  locks/  cache/  tools/
 """
 
