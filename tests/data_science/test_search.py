@@ -36,10 +36,11 @@ QUICK = ("lightgbm", "extra_trees", "neural", "linear")
 ALL = ("lightgbm", "catboost", "xgboost", "extra_trees", "neural", "linear")
 
 
-def training(load: Any = load_diabetes, metric: str = "rmse") -> TrainingData:
+def training(load: Any = load_diabetes, metric: str = "rmse", rows: int = 150) -> TrainingData:
+    """A table on which a search of a few trials takes a second: what is found there does not hang on its size."""
     x, y = load(return_X_y=True)
-    order = np.random.default_rng(1).permutation(len(y))
-    x, y = x[order].astype(np.float32), y[order].astype(np.float64)
+    order = np.random.default_rng(1).permutation(len(y))[:rows]
+    x, y = x[order, :5].astype(np.float32), y[order].astype(np.float64)
     half = len(y) * 2 // 3
     classes = 0 if load is load_diabetes else len(set(y))
     kind: Any = "classification" if classes else "regression"
@@ -97,10 +98,10 @@ def test_with_a_budget_of_trials_the_result_is_the_same_each_time(
 
 def long_tailed() -> TrainingData:
     random = np.random.default_rng(3)
-    x = random.normal(size=(900, 6)).astype(np.float32)
+    x = random.normal(size=(400, 3)).astype(np.float32)
     x[random.random(x.shape) < 0.05] = np.nan
-    y = np.exp(1.5 * np.nan_to_num(x[:, 0]) + np.nan_to_num(x[:, 1]) ** 2 / 2 + random.normal(size=900) * 0.3)
-    return TrainingData("regression", 0, "rmse", Table(x[:700], y[:700]), Table(x[700:], y[700:]))
+    y = np.exp(1.5 * np.nan_to_num(x[:, 0]) + np.nan_to_num(x[:, 1]) ** 2 / 2 + random.normal(size=400) * 0.3)
+    return TrainingData("regression", 0, "rmse", Table(x[:300], y[:300]), Table(x[300:], y[300:]))
 
 
 @pytest.mark.parametrize(
@@ -465,7 +466,7 @@ class Slow:
 def test_what_a_fit_takes_at_once_does_not_count_for_every_iteration(monkeypatch: pytest.MonkeyPatch, each: float, begun: bool) -> None:
     """Bins of many columns take half of the time of a model, and after that its iterations are quick."""
     monkeypatch.setattr("tabular.pace.module", lambda _: Slow(0.4, each))
-    problem = problem_of(training(), Search(), 5, holdout=False)
+    problem = problem_of(training(rows=442), Search(), 5, holdout=False)
     configuration = portfolio(("lightgbm",), classes=0, log=False)[0]
     pace = Pace(Search(seconds=30, families=("lightgbm",)), None)
     if begun:
