@@ -17,6 +17,8 @@ from tabular.families import Budget, Table, TrainingData
 from tabular.onnx_session import open_session, run_session
 from tabular.portfolio import Configuration, neighbour, portfolio
 
+pytestmark = pytest.mark.spread
+
 TASKS = {"regression": load_diabetes, "binary": load_breast_cancer, "three classes": load_iris}
 CLASSES = {"regression": 0, "binary": 2, "three classes": 3}
 FOREST = {"n_estimators": 30, "max_depth": 6, "max_features": "sqrt", "min_samples_leaf": 2}

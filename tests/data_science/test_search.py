@@ -31,6 +31,8 @@ from tabular.project import Search
 from tabular.search import search
 from tabular.trees import Tree, Trees
 
+pytestmark = pytest.mark.spread
+
 QUICK = ("lightgbm", "extra_trees", "neural", "linear")
 """Without a time limit the others take long on tables as small as these."""
 ALL = ("lightgbm", "catboost", "xgboost", "extra_trees", "neural", "linear")

@@ -6,6 +6,8 @@ import signal
 
 import pytest
 
+pytestmark = pytest.mark.spread
+
 # A child, a grandchild, and a daemon in a session of its own.
 FAMILY = """\
     jobs:

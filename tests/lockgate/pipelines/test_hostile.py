@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.spread
+
 SECONDS = 60
 MEMORY = 1_000_000_000
 GOOD = "steps: [{script: a}]\n"
