@@ -70,8 +70,9 @@ class Sources:
 
     def give_back(self, workspace: Path) -> None:
         """Leave the trees of a job that has ended well to later ones."""
-        for target in [path for path in self._written if path.is_relative_to(workspace)]:
-            trees, stamps = self._written.pop(target)
+        with self._lock:  # Jobs run in threads.
+            ours = {target: self._written.pop(target) for target in list(self._written) if target.is_relative_to(workspace)}
+        for target, (trees, stamps) in ours.items():
             try:
                 trees.give(target, stamps)
             except OSError:
@@ -96,7 +97,9 @@ class Sources:
         target.mkdir(parents=True, exist_ok=True)
         snapshot.write(names, target)
         if alone:
-            self._written[target] = (trees, stamps_of(target, snapshot, stamps or {}, set(names)))
+            found = stamps_of(target, snapshot, stamps or {}, set(names))
+            with self._lock:
+                self._written[target] = trees, found
 
 
 def _bring_up_to_date(earlier: Snapshot, later: Snapshot, target: Path) -> int:
