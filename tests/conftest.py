@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
+
 import pytest
+from xdist.scheduler import LoadFileScheduling
+
+ROOT = Path(__file__).parents[1]
 
 
-@pytest.hookimpl(tryfirst=True)  # Before xdist looks at the groups.
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@functools.cache
+def _is_spread(file: str) -> bool:
+    path = ROOT / file
+    return path.is_file() and "\npytestmark = pytest.mark.spread\n" in path.read_text(encoding="utf-8")
+
+
+class _Scheduling(LoadFileScheduling):
     """The tests of a file stay in one process, since they share what its fixtures made, unless the file is marked `spread`."""
-    for item in items:
-        if item.get_closest_marker("spread") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return nodeid if _is_spread(file) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _Scheduling | None:
+    """Of `--dist loadfile`; by hand any other."""
+    return _Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None

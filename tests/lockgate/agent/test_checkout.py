@@ -338,7 +338,9 @@ def test_the_tree_of_an_earlier_job_is_as_new(project):
 def test_jobs_that_begin_and_end_at_once_have_a_tree_each(project):
     for number in range(40):
         project.write(f"many/{number}.txt", f"{number}\n")
-    project.write("p.yml", "jobs:\n" + "".join(f"- job: j{k}\n  steps: [{{bash: 'cat many/*.txt | wc -l; rm -r many'}}]\n" for k in range(16)))
+    project.write(
+        "p.yml", "jobs:\n" + "".join(f"- job: j{k}\n  steps: [{{bash: 'cat many/*.txt | wc -l; rm -r many'}}]\n" for k in range(16))
+    )
     for _ in range(2):
         ended = project.run("p.yml", "--jobs", "8")
         assert (ended.code, ended.err.count("Traceback")) == (0, 0)
