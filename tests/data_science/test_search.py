@@ -49,6 +49,13 @@ def training(load: Any = load_diabetes, metric: str = "rmse", rows: int = 150) -
     return TrainingData(kind, classes, metric, Table(x[:half], y[:half]), Table(x[half:], y[half:]))
 
 
+@pytest.fixture(autouse=True)
+def small_forests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forests of a sixth of the trees: a search grows some thirty of them, which is most of its time."""
+    for name in ("tabular.families.extra_trees.forest_trees", "tabular.pace.forest_trees"):
+        monkeypatch.setattr(name, lambda rows: families.forest_trees(rows) // 6)
+
+
 @pytest.mark.parametrize(("load", "metric"), [(load_diabetes, "rmse"), (load_breast_cancer, "roc_auc"), (load_wine, "log_loss")])
 def test_the_search_keeps_its_budget_and_ranks_what_it_tried(load: Any, metric: str) -> None:
     data = training(load, metric)
@@ -378,10 +385,10 @@ def test_what_log_loss_sees_of_the_right_class_gives_the_weights_that_all_probab
 
 
 def test_a_forest_of_single_rows_is_calibrated() -> None:
-    """Its votes of 150 trees say 0 of what may be, and far too little of what is."""
+    """Its votes of 25 trees say 0 of what may be, and far too little of what is."""
     found = search(training(load_wine, "log_loss"), Search(metric="log_loss", families=("extra_trees",), budget_trials=1))
     (member,) = found.endings["fast"].ensemble.members
-    assert member.smoothing == pytest.approx(1 / 151)
+    assert member.smoothing == pytest.approx(1 / 26)
     assert member.temperature < 0.8
     raw = member.models[0].predict(training(load_wine).validation.features)
     assert raw.min() == 0
@@ -776,8 +783,14 @@ def test_a_tail_too_long_for_the_graph_is_not_fitted_on_a_log_scale(tmp_path: Pa
     """Mostly it is found out when a member is fitted, from its first model; if not, when the endings are made."""
     if when == "finished":
         monkeypatch.setattr(Endings, "rehearse", lambda *_: True)
-    if when != "never":  # How far off the exponential is depends on the processor; others differ by 1e-6.
-        monkeypatch.setattr("tabular.endings._AGREEMENT", 1e-5)
+    if when != "never":  # How far off the exponential of a float32 is depends on the processor: here it is too far.
+        measured = Endings._measured
+
+        def far_off(self: Endings, native: ensemble.Ensemble, onnx: bytes) -> tuple[float, float]:
+            row_ms, difference = measured(self, native, onnx)
+            return row_ms, 1.0 if any(member.link == "log" for member in native.members) else difference
+
+        monkeypatch.setattr(Endings, "_measured", far_off)
     random = np.random.default_rng(0)
     x = random.normal(size=(1500, 4)).astype(np.float32)
     y = 100 * np.exp((1 if when == "never" else 7) * (x[:, 0] + x[:, 1] / 2)).astype(np.float64)
