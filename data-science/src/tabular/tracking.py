@@ -53,6 +53,14 @@ class _Chosen:
     """Who speaks to the store, in the thread or process that does."""
 
     backend: TrackingServer | MlflowClient
+    refusal: Exception | None = None
+    """Why there is no backend: said by whatever needs one."""
+
+
+def _backend() -> TrackingServer | MlflowClient:
+    if _Chosen.refusal is not None:
+        raise _Chosen.refusal
+    return _Chosen.backend
 
 
 def _leave() -> None:
@@ -63,13 +71,22 @@ def _leave() -> None:
     os._exit(0)
 
 
-def _begin_in_thread(run: str, experiment: str) -> None:
+def _begin(open_store: Callable[[str, str], None], run: str, experiment: str) -> None:
+    _Chosen.refusal = None
+    try:
+        open_store(run, experiment)
+    except Exception as error:
+        _Chosen.refusal = error
+        raise
+
+
+def _open_server(run: str, experiment: str) -> None:
     server = _Chosen.backend = TrackingServer(os.environ["MLFLOW_TRACKING_URI"])
     if run and server.artifacts_of(run) is None:
         _begin_with_client(run, experiment)
 
 
-def _begin_in_process(run: str, experiment: str) -> None:
+def _open_in_process(run: str, experiment: str) -> None:
     atexit.register(_leave)  # What is registered later, as by MLflow, comes before.
     _begin_with_client(run, experiment)
 
@@ -82,19 +99,19 @@ def _begin_with_client(run: str, experiment: str) -> None:
 
 
 def _log(run: str, parameters: dict[str, str], metrics: dict[str, float], tags: dict[str, str], files: list[str]) -> None:
-    _Chosen.backend.log(run, parameters, metrics, tags, files)
+    _backend().log(run, parameters, metrics, tags, files)
 
 
 def _register(run: str, folder: str, name: str, tags: dict[str, str], description: str) -> dict[str, str]:
-    return _Chosen.backend.register(run, folder, name, tags, description)
+    return _backend().register(run, folder, name, tags, description)
 
 
 def _new_run(experiment: str) -> str:
-    return _Chosen.backend.new_run(experiment)
+    return _backend().new_run(experiment)
 
 
 def _end(run: str) -> None:
-    _Chosen.backend.end(run)
+    _backend().end(run)
 
 
 class Tracking:
@@ -119,13 +136,13 @@ class Tracking:
             # Now, so that it is ready when it is needed; what goes wrong is said by what needs it.
             if is_on_this_machine(os.environ.get("MLFLOW_TRACKING_URI", "")):
                 self._pool = ThreadPoolExecutor(1)
-                self._ask(_begin_in_thread, self.run, self._experiment)
+                self._ask(_begin, _open_server, self.run, self._experiment)
             else:
                 import multiprocessing
                 from concurrent.futures import ProcessPoolExecutor
 
                 self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
-                self._ask(_begin_in_process, self.run, self._experiment)
+                self._ask(_begin, _open_in_process, self.run, self._experiment)
         else:
             print("not logged: no MLflow run (set MLFLOW_TRACKING_URI to log)")
         return self

@@ -466,6 +466,8 @@ class Runner:
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
             "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
             "MLFLOW_RUN_ID": run,
+            # MLflow would print an address that ends with the server, and has no page behind it.
+            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
             "MLFLOW_EXPERIMENT_NAME": self._job.experiment,
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "AZUREML_RUN_ID": self._name if self._job.kind != "pipeline" else f"{self._name}.{node.name}",
