@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Final
 
@@ -15,17 +14,13 @@ from numpy.typing import NDArray
 from .calling import called
 from .contract import Contract
 from .errors import DataError, shorten
+from .onnx_session import usable_cores
 from .raw import BAD, JSON_LINES, ROW, line_numbers, open_raw, read_json_lines, read_records, row_tests, typed
 from .recipe_frames import apply_recipe
 from .scoring import Scorer
 
 _CHUNK: Final = 100_000
 """Rows scored at once: bounds memory without being felt."""
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class BatchScorer:
@@ -37,7 +32,7 @@ class BatchScorer:
     """
 
     def __init__(self, folder: Path, threads: int | None = None) -> None:
-        self._scorer = Scorer(folder, threads or _cores())
+        self._scorer = Scorer(folder, threads or usable_cores())
         self.contract: Contract = self._scorer.contract
 
     def score_file(self, path: str | Path) -> list[str]:

@@ -22,7 +22,6 @@ from .contract import Contract
 from .documents import to_json, write_json
 from .errors import DataError
 from .mlmodel import write_mlmodel
-from .onnx_session import open_session, run_session
 
 
 @dataclass
@@ -93,11 +92,6 @@ class Candidate:
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Native predictions: (n,) or (n, classes)."""
         return np.asarray(self.native(features), dtype=np.float64)
-
-    def predict_onnx(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Predictions of the ONNX model, same shape."""
-        result = run_session(open_session(self.folder / "model.onnx"), features).astype(np.float64)
-        return result[:, 0] if result.shape[1] == 1 else result
 
 
 def read_candidate(folder: Path, name: str, contract: Contract, features: tuple[str, ...], *, trust: bool = False) -> Candidate:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +22,7 @@ from .contract import Contract
 from .documents import write_json
 from .errors import DataError
 from .metrics import METRICS, as_counted, as_error
-from .onnx_session import open_session, run_session
+from .onnx_session import open_session, run_session, usable_cores
 from .recipe_arrays import ArrayRecipe
 from .request_contract import check_contract
 from .scoring import Scorer
@@ -138,17 +139,17 @@ def _candidate(
     recipe = ArrayRecipe(prepared.recipe, contract)
     columns, _ = load_rows(test, contract)
     if candidate.servable:
-        difference = largest_difference(candidate.predict_onnx(table.features), predicted, table.target, contract)
+        run = _runner(open_session(folder / "model.onnx"))
+        difference = largest_difference(run(table.features), predicted, table.target, contract)
         judged.largest_difference = difference
         judged.servable = difference <= AGREEMENT
         unit = "probability" if contract.classes else "standard deviations of the target"
         judged.reason = f"ONNX and native differ by at most {difference:.1e} {unit} on {len(predicted):,} test rows (limit {AGREEMENT:g})"
         judged.size_bytes = (folder / "model.onnx").stat().st_size
-        run = _runner(folder)
         judged.single_row_ms = _single_row(recipe, columns, run)
+        _explain(judged, recipe, columns, table.target, run, contract, threads=usable_cores())
     else:
-        run = candidate.predict
-    _explain(judged, recipe, columns, table.target, run, contract)
+        _explain(judged, recipe, columns, table.target, candidate.predict, contract)
     return judged, table.target, predicted
 
 
@@ -160,7 +161,7 @@ def _package(
     scorer = Scorer(folder)
     columns, _ = load_rows(test, contract)
     table, _ = load_table(test, contract)
-    run = _runner(folder)
+    run = _runner(scorer.session)
     predicted = run(scorer.recipe.apply(columns))
     facts = json.loads((folder / "native" / "native.json").read_text())
     difference = stored_difference(folder, scorer)
@@ -172,7 +173,7 @@ def _package(
     judged.contract_tried, judged.contract_problems = check_contract(folder, scorer)
     judged.size_bytes = (folder / "model.onnx").stat().st_size
     judged.single_row_ms = _single_row(scorer.recipe, columns, run)
-    _explain(judged, scorer.recipe, columns, table.target, run, contract)
+    _explain(judged, scorer.recipe, columns, table.target, run, contract, threads=usable_cores())
     return judged, table.target, predicted
 
 
@@ -195,9 +196,8 @@ def largest_difference(a: NDArray[np.float64], b: NDArray[np.float64], actual: N
     return float(np.abs(a - b).max() / scale)
 
 
-def _runner(folder: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
-    """Predictions of a folder's ONNX model: (n,) or (n, classes)."""
-    session = open_session(folder / "model.onnx")
+def _runner(session: Any) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
+    """Predictions of an ONNX model: (n,) or (n, classes). Threads may share it."""
 
     def run(features: NDArray[np.float32]) -> NDArray[np.float64]:
         result = run_session(session, features).astype(np.float64)
@@ -219,12 +219,12 @@ def _single_row(recipe: ArrayRecipe, columns: dict[str, Any], run: Callable[[NDA
 
 def _explain(
     judged: Judged, recipe: ArrayRecipe, columns: dict[str, Any], actual: NDArray[np.float64], run: Callable[[NDArray[np.float32]], Any],
-    contract: Contract,
+    contract: Contract, *, threads: int = 1,
 ) -> None:  # fmt: skip
     def counted(features: NDArray[np.float32]) -> Any:
         return as_counted(judged.metric, run(features), judged.factors)
 
-    found = importance(recipe, columns, actual, counted, judged.metric, contract, judged.trees)
+    found = importance(recipe, columns, actual, counted, judged.metric, contract, judged.trees, threads)
     judged.importance, judged.importance_rows = found
 
 
@@ -236,6 +236,7 @@ def importance(
     metric: str,
     contract: Contract,
     trees: int,
+    threads: int = 1,
 ) -> tuple[dict[str, float], int]:
     """Permutation importance (Breiman 2001) of each input column, shuffled before the recipe, so derived ones follow.
 
@@ -247,6 +248,7 @@ def importance(
         metric: whose error's growth is the importance.
         contract: names the columns.
         trees: of the model.
+        threads: how many call `run` at once.
 
     Returns:
         Column → growth, largest first, mean over repeats; and the number of rows used.
@@ -260,15 +262,15 @@ def importance(
     target = actual[chosen]
     function = METRICS[metric]
     start = as_error(metric, function(target, run(recipe.apply(sample))))
-    found: dict[str, float] = {}
-    for column in contract.inputs:
-        values = sample[column.name]
-        growth = []
-        for _ in range(_IMPORTANCE_REPEATS):
-            order = random.permutation(len(chosen))
-            shuffled = values[order] if isinstance(values, np.ndarray) else [values[i] for i in order]
-            error = as_error(metric, function(target, run(recipe.apply({**sample, column.name: shuffled}))))
-            growth.append(error - start)
-        mean = float(np.mean(growth))
-        found[column.name] = mean if np.isfinite(mean) else 0.0
+    orders = {column.name: [random.permutation(len(chosen)) for _ in range(_IMPORTANCE_REPEATS)] for column in contract.inputs}
+
+    def growth(name: str) -> float:
+        values = sample[name]
+        shuffled = (values[order] if isinstance(values, np.ndarray) else [values[i] for i in order] for order in orders[name])
+        errors = [as_error(metric, function(target, run(recipe.apply({**sample, name: column})))) for column in shuffled]
+        mean = float(np.mean([error - start for error in errors]))
+        return mean if np.isfinite(mean) else 0.0
+
+    with ThreadPoolExecutor(threads) as pool:
+        found = dict(zip(orders, pool.map(growth, orders), strict=True))
     return dict(sorted(found.items(), key=lambda item: -item[1])), len(chosen)

@@ -41,8 +41,8 @@ class Scorer:
         self.contract = Contract.from_dict(json.loads((folder / "contract.json").read_text()))
         self.recipe_form = Recipe.load(folder / "recipe.json")
         self.recipe = ArrayRecipe(self.recipe_form, self.contract)
-        self._session = open_session(folder / "model.onnx", threads)
-        self.factors = factors_of(self._session)
+        self.session = open_session(folder / "model.onnx", threads)
+        self.factors = factors_of(self.session)
 
     def typed_rows(self, rows: Sequence[Any]) -> list[dict[str, Value]]:
         """Rows of a request, typed; see `request.typed_rows`."""
@@ -50,11 +50,11 @@ class Scorer:
 
     def predict_features(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """From features of shape (n, features): shape (n, 1), or (n, classes) probabilities."""
-        return (run_ordered if len(features) >= _MANY else run_session)(self._session, features)
+        return (run_ordered if len(features) >= _MANY else run_session)(self.session, features)
 
     def predict(self, rows: Sequence[Mapping[str, Value]]) -> NDArray[np.float32]:
         """From typed rows: shape (n, 1), or (n, classes) probabilities."""
-        return run_session(self._session, self.recipe.apply(self.recipe.columns(rows)))
+        return run_session(self.session, self.recipe.apply(self.recipe.columns(rows)))
 
     def answer(self, rows: Sequence[Mapping[str, Value]]) -> dict[str, Any]:
         """From typed rows: what a caller gets."""

@@ -115,7 +115,7 @@ class JobRun:
         outer = self.run.outer_environment
         path = os.pathsep.join([*self._paths, *self.run.first_on_path, str(Path(sys.executable).parent), outer.get("PATH", os.defpath)])
         marks = {"LOCKGATE_RUN": self.run.mark, "LOCKGATE_JOB": f"{self.run.mark}.{self.key}", "LOCKGATE_ROOT": str(self.run.root)}
-        return {**outer, "PATH": path, **own, **expanded.environment(), **marks}
+        return {**outer, "PATH": path, **own, **expanded.environment(), **self.run.step_environment, **marks}
 
     def set_variable(self, step: str, name: str, text: str, *, secret: bool, output: bool, readonly: bool) -> None:
         """Set a variable; an output is seen as `step.name`, here and by what depends on the job."""

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -51,6 +51,7 @@ class Options:
         yes: approve everything, which is recorded.
         stages: the only stages that run; all if empty.
         first_on_path: folders that come before the person's PATH.
+        environment: what the processes of steps find beside everything else.
         interactive: whether a person may be asked in the terminal.
     """
 
@@ -58,6 +59,7 @@ class Options:
     yes: bool = False
     stages: tuple[str, ...] = ()
     first_on_path: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
     interactive: bool = False
 
 
@@ -104,6 +106,7 @@ class Run:
         self.hurry = False
         self.canceled = False
         self.first_on_path = options.first_on_path
+        self.step_environment = options.environment
         self.outer_environment = {k: v for k, v in os.environ.items() if not k.startswith(("LOCKGATE_", "AZUREML_", "MLFLOW_"))}
         self.mark = f"{hashlib.sha256(str(root).encode()).hexdigest()[:8]}-{self.folder.id}"
         self._before = self.folder.record if self.resuming else {}

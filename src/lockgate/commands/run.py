@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import shlex
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from lockgate.pipelines.model import Pipeline
     from lockgate.pipelines.pipeline_file import Request
 
+_WORTH_STARTING = 3
+"""Steps of AzureCLI from which a process for their calls costs less than it saves."""
 _ONLY_JOBS = {"overrides": "--set", "rerun": "--rerun", "isolated": "--isolated"}
 _ONLY_PIPELINES = {
     "parameters": "-p", "variables": "-v", "repositories": "--repo", "variable_groups": "--variable-groups", "stages": "--stage", "resume": "--resume",
@@ -226,6 +229,8 @@ def _one(
     environments = load_environments(runs.state, ".lockgate/environments.yml")
     options = Options(jobs=at_least_one(args.jobs), yes=args.yes, stages=tuple(args.stages), interactive=interactive)
     options.first_on_path = (str(put_az_on_path(runs.state)),)
+    if _az_steps(pipeline) >= _WORTH_STARTING:
+        options.environment = start_az()
     stream = sys.stderr if args.json else sys.stdout
     run_ = Run(
         root,
@@ -265,7 +270,10 @@ def put_az_on_path(state: Path) -> Path:
     if other := os.environ.get("LOCKGATE_AZ"):
         return Path(other)
     folder = state / "bin"
-    text = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m lockgate.az "$@"\n'
+    from lockgate.az.starter import CLIENT
+
+    python, client = shlex.quote(sys.executable), shlex.quote(str(CLIENT))
+    text = f'#!/bin/sh\nexec {python} -I -S {client} {python} "$@"\n'
     path = folder / "az"
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         folder.mkdir(parents=True, exist_ok=True)
@@ -274,6 +282,19 @@ def put_az_on_path(state: Path) -> Path:
         beside.chmod(0o755)
         beside.replace(path)
     return folder
+
+
+def _az_steps(pipeline: Pipeline) -> int:
+    return sum(step.task.startswith("AzureCLI@") for stage in pipeline.stages for job in stage.jobs for step in job.all_steps())
+
+
+@functools.cache
+def start_az() -> dict[str, str]:
+    """Have az's modules loaded once for all calls of this command's runs: what its calls have to find in their environment."""
+    from lockgate.az.starter import CLIENT, VARIABLE, Starter
+
+    # Another desk's az, as of a run inside a run, is not to be done by this one's modules.
+    return {} if "LOCKGATE_AZ" in os.environ else {VARIABLE: f"{CLIENT}:{Starter().address}"}
 
 
 def _summary(folder: RunFolder, root: Path) -> None:
