@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -40,7 +41,7 @@ def start(folder: Path, *words: str, **more: object) -> subprocess.Popen[str]:
     environment = {**os.environ, "LOCKGATE_ROOT": str(folder)}
     return subprocess.Popen(
         [sys.executable, "-I", "-S", str(CLIENT), sys.executable, *words],
-        cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more,
+        cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, **{"stdout": subprocess.PIPE, **more},
     )  # type: ignore[call-overload,no-any-return]  # fmt: skip
 
 
@@ -112,10 +113,23 @@ def test_another_desks_call_is_not_done_by_these_modules(starter: Starter, tmp_p
     assert "azure-cli" in done.stdout
 
 
-def waiting_call(starter: Starter, folder: Path) -> tuple[subprocess.Popen[str], psutil.Process]:
-    """A call that waits for somebody to write its file, and the process that does it."""
-    os.mkfifo(folder / "workspace.yml")
-    process = start(folder, "ml", "workspace", "create", "--file", "workspace.yml", "--resource-group", "g")
+@pytest.fixture
+def full() -> Iterator[int]:
+    """The end to write into of a pipe that is full."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(write, bytes(4096))
+    os.set_blocking(write, True)
+    yield write
+    os.close(read)
+    os.close(write)
+
+
+def waiting_call(starter: Starter, folder: Path, full: int) -> tuple[subprocess.Popen[str], psutil.Process]:
+    """A call that waits to be rid of its answer, and the process that does it."""
+    process = start(folder, "version", stdout=full)
     until(lambda: bool(psutil.Process(starter.process.pid).children()))
     (doing,) = psutil.Process(starter.process.pid).children()
     until(lambda: doing.status() == psutil.STATUS_SLEEPING)
@@ -123,16 +137,16 @@ def waiting_call(starter: Starter, folder: Path) -> tuple[subprocess.Popen[str],
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_reaches_who_does_it_and_the_caller_ends_by_it(starter: Starter, tmp_path: Path, number: int) -> None:
-    process, doing = waiting_call(starter, tmp_path)
+def test_a_signal_reaches_who_does_it_and_the_caller_ends_by_it(starter: Starter, tmp_path: Path, full: int, number: int) -> None:
+    process, doing = waiting_call(starter, tmp_path, full)
     process.send_signal(number)
     process.communicate(timeout=30)
     assert process.returncode == -number
     until(lambda: not doing.is_running())
 
 
-def test_who_does_it_ends_when_the_caller_is_killed(starter: Starter, tmp_path: Path) -> None:
-    process, doing = waiting_call(starter, tmp_path)
+def test_who_does_it_ends_when_the_caller_is_killed(starter: Starter, tmp_path: Path, full: int) -> None:
+    process, doing = waiting_call(starter, tmp_path, full)
     process.kill()
     process.communicate(timeout=30)
     until(lambda: not doing.is_running())
