@@ -25,6 +25,7 @@ class _Scheduling(LoadFileScheduling):
         return nodeid if _is_spread(file) else file
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _Scheduling | None:
     """Of `--dist loadfile`; by hand any other."""
     return _Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
