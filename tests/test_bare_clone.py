@@ -12,14 +12,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("tests", "src", "tools", "benchmarks")
 NOT_OF_THE_PROJECT = re.compile(r"shared[/\\]+reference|(?<![\w.-])/(?:home|root|work|mnt|srv|Users)/")
-"""Folders beside a clone, and those that a machine has for its people. `/work/` as a part of an address is none."""
+"""Folders beside a clone, and those that a machine has for its people; not where such a name is a part of an address."""
 SHELL = re.compile(r"dirname [^)\n]*\)[\"']?((?:/\.\.)+)")
 """How a shell script finds the repository from its own place."""
 HERE = Path(__file__)
 
 
 def files() -> list[Path]:
-    return [file for folder in FOLDERS for file in sorted((ROOT / folder).rglob("*")) if file.is_file() and file.suffix != ".pyc"]
+    return [file for folder in FOLDERS for file in sorted((ROOT / folder).rglob("*")) if file.is_file() and "__pycache__" not in file.parts]
 
 
 def outside(file: Path, text: str) -> list[str]:

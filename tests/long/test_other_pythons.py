@@ -34,14 +34,18 @@ def test_a_bare_copy_sets_itself_up_and_trains_on_python(version: str, tmp_path:
         pytest.skip(f"there is no Python {version} on this machine")
     folder = copy_repository(tmp_path)
     environment = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
-    done = subprocess.run(
-        [str(folder / "run"), "up", "--train", "--plain", "--set", "inputs.search_seconds=6"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=900,
-        env={**environment, "LOCKGATE_PYTHON": str(python)},
-    )
+    environment["LOCKGATE_PYTHON"] = str(python)
+    try:
+        done = subprocess.run(
+            [str(folder / "run"), "up", "--train", "--plain", "--set", "inputs.search_seconds=6"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=900,
+            env=environment,
+        )
+    finally:
+        subprocess.run([str(folder / "run"), "down"], capture_output=True, check=False, timeout=100, env=environment)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert f"with Python {version}" in done.stderr
     assert "PASSED: the model is registered" in done.stdout

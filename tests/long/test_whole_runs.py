@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,9 +33,10 @@ def lockgate(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, subprocess.CompletedProcess[str]]]:
     folder = copy_repository(tmp_path_factory.mktemp("flights"))
-    return folder, lockgate(folder, "up", "--train", "--plain", "--set", "inputs.search_seconds=15")
+    yield folder, lockgate(folder, "up", "--train", "--plain", "--set", "inputs.search_seconds=15")
+    lockgate(folder, "down")
 
 
 def test_flights_go_from_csv_to_a_registered_model_and_a_scored_request(trained) -> None:
@@ -127,7 +129,10 @@ def test_the_page_on_your_own_data_works_as_it_is_written(tmp_path: Path) -> Non
     (folder / "data-science/project.yml").write_text(project)
     (folder / "data-science/src/features.py").write_text(features)
     (folder / "data-science/data/request.json").write_text(request)
-    done = lockgate(folder, "up", "--train", "--plain", "--set", "inputs.search_seconds=5")
+    try:
+        done = lockgate(folder, "up", "--train", "--plain", "--set", "inputs.search_seconds=5")
+    finally:
+        lockgate(folder, "down")
     assert done.returncode == 0, done.stdout + done.stderr
     answer = json.loads(re.search(r"→ (\{.*\})$", done.stdout, re.MULTILINE)[1])
     assert answer["predictions"] == ["malignant"]
@@ -156,7 +161,10 @@ def test_more_than_two_classes_go_the_same_way(tmp_path: Path) -> None:
     (folder / "data-science/src/features.py").write_text("def derive(row):\n    return {}\n")
     row = dict.fromkeys(names, 5.0)
     (folder / "data-science/data/request.json").write_text(json.dumps({"input_data": [row]}))
-    done = lockgate(folder, "up", "--train", "--plain", "--set", "inputs.search_seconds=5")
+    try:
+        done = lockgate(folder, "up", "--train", "--plain", "--set", "inputs.search_seconds=5")
+    finally:
+        lockgate(folder, "down")
     assert done.returncode == 0, done.stdout + done.stderr
     answer = json.loads(re.search(r"→ (\{.*\})$", done.stdout, re.MULTILINE)[1])
     assert set(answer["probabilities"][0]) == {"setosa", "versicolor", "virginica"}

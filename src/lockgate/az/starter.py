@@ -27,6 +27,8 @@ from typing import Final, NoReturn
 
 VARIABLE: Final = "LOCKGATE_AZ_SOCKET"
 """`CLIENT:ADDRESS`: whose client may ask, and where."""
+BEGUN: Final = b"+"
+"""What a caller is told before its exit code: from here on a call must not be done once more."""
 CLIENT: Final = Path(__file__).with_name("client.py")
 _HEAD: Final = 10
 _PATIENCE: Final = 10.0
@@ -104,6 +106,8 @@ def serve(number: int, folder: str) -> None:
                     if asked is None:
                         caller.close()
                         continue
+                    with contextlib.suppress(OSError):  # If it has gone meanwhile, that is seen below.
+                        caller.sendall(BEGUN)
                     process = os.fork()
                     if process == 0:
                         selector.close()

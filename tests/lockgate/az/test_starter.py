@@ -144,6 +144,25 @@ def test_a_signal_reaches_who_does_it_and_the_caller_ends_by_it(starter: Starter
     until(lambda: not doing.is_running())
 
 
+def test_a_call_that_was_begun_is_not_done_once_more_when_its_starter_is_killed(starter: Starter, tmp_path: Path, full: int) -> None:
+    process, doing = waiting_call(starter, tmp_path, full)
+    starter.process.kill()
+    assert process.wait(30) == 1
+    doing.kill()  # It has the caller's streams.
+    _, error = process.communicate(timeout=30)
+    assert error.startswith("ERROR: the process that did what az was asked for was ended, perhaps before it was done")
+
+
+def test_a_call_that_nobody_had_begun_is_done_when_the_starter_is_killed(starter: Starter, tmp_path: Path) -> None:
+    starter.process.send_signal(signal.SIGSTOP)
+    process = start(tmp_path, *GROUP)
+    until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_SLEEPING)
+    starter.process.kill()
+    out, error = process.communicate(timeout=60)
+    assert (process.returncode, error) == (0, "")
+    assert json.loads(out)["name"] == "g"
+
+
 def test_who_does_it_ends_when_the_caller_is_killed(starter: Starter, tmp_path: Path, full: int) -> None:
     process, doing = waiting_call(starter, tmp_path, full)
     process.kill()
